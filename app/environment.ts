@@ -1,0 +1,82 @@
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import * as v from "valibot";
+import { environmentNames as names } from "./contract.ts";
+import { MillpondError } from "./errors.ts";
+
+/** What one process of Millpond needs to know, read once. */
+export interface Settings {
+  /** Absolute path of the folder that holds the pond. */
+  store: string;
+  /** Absolute path of the folder of saved queries. */
+  queries: string;
+  /** MiB that one engine may plan with. */
+  memoryMiB: number;
+  /** MiB that one engine may spill to disk. */
+  diskMiB: number;
+  /** Processors that one engine may use. */
+  threads: number;
+  /** Milliseconds from a query's arrival to its answer. */
+  queryDeadlineMs: number;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const wholeNumber = (name: string, least: number, most: number) =>
+  v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^\d+$/, (issue) => `${name} must be a whole number, got "${issue.input}"`),
+      v.transform(Number),
+      v.minValue(least, (issue) => `${name} must be at least ${least}, got ${issue.input}`),
+      v.maxValue(most, (issue) => `${name} must be at most ${most}, got ${issue.input}`),
+    ),
+  );
+
+const schema = v.object({
+  [names.store]: v.pipe(
+    v.string(`${names.store} is not set: give the absolute path of the folder that holds the pond`),
+    v.check(
+      path.isAbsolute,
+      (issue) => `${names.store} must be an absolute path, got "${issue.input}"`,
+    ),
+  ),
+  [names.queries]: v.optional(v.string()),
+  [names.memoryMiB]: wholeNumber(names.memoryMiB, 128, 1_048_576),
+  [names.diskMiB]: wholeNumber(names.diskMiB, 1, 104_857_600),
+  [names.queryDeadlineSeconds]: wholeNumber(names.queryDeadlineSeconds, 1, 900),
+  AWS_LAMBDA_FUNCTION_MEMORY_SIZE: wholeNumber("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 128, 1_048_576),
+});
+
+/** Lambda gives one processor per this many MiB. @see https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html */
+const memoryPerProcessorMiB = 1769;
+const mebibyte = 1024 * 1024;
+
+/**
+ * Reads and checks the environment.
+ * @throws MillpondError `environment`, naming each variable that is missing or malformed.
+ */
+export function readSettings(environment: Environment): Settings {
+  const parsed = v.safeParse(schema, environment);
+  if (!parsed.success) {
+    const problems = parsed.issues.map((issue) => issue.message);
+    throw new MillpondError("environment", problems.join("; "));
+  }
+  const found = parsed.output;
+  const lambdaMiB = found.AWS_LAMBDA_FUNCTION_MEMORY_SIZE;
+  const machineMiB = Math.floor(os.totalmem() / mebibyte);
+  return {
+    store: path.resolve(found[names.store]),
+    queries: path.resolve(
+      found[names.queries] ?? fileURLToPath(new URL("../queries/", import.meta.url)),
+    ),
+    memoryMiB: found[names.memoryMiB] ?? lambdaMiB ?? Math.min(4096, Math.floor(machineMiB / 2)),
+    diskMiB: found[names.diskMiB] ?? (lambdaMiB === undefined ? 10_240 : 512),
+    threads:
+      lambdaMiB === undefined
+        ? os.availableParallelism()
+        : Math.max(1, Math.ceil(lambdaMiB / memoryPerProcessorMiB)),
+    queryDeadlineMs: (found[names.queryDeadlineSeconds] ?? 25) * 1000,
+  };
+}

@@ -1,0 +1,50 @@
+import * as v from "valibot";
+
+/** What an output says of the source version it was made from. Kept in the object's user metadata. */
+export interface OutputMetadata {
+  sourceKey: string;
+  sourceEtag: string;
+  /** When that version of the source was written. */
+  sourceModified: Date;
+  rows: number;
+  /** Random, so that no two writes of an output share an ETag, even when their rows do. */
+  nonce: string;
+}
+
+// S3 keeps user metadata as ASCII headers of at most 2 kB in all, and a key may have 1,024 bytes of anything: base64.
+const schema = v.pipe(
+  v.object({
+    source: v.string(),
+    "source-etag": v.string(),
+    "source-modified": v.pipe(v.string(), v.isoTimestamp()),
+    rows: v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number)),
+    nonce: v.string(),
+  }),
+  v.transform(
+    (found): OutputMetadata => ({
+      sourceKey: Buffer.from(found.source, "base64url").toString("utf8"),
+      sourceEtag: found["source-etag"],
+      sourceModified: new Date(found["source-modified"]),
+      rows: found.rows,
+      nonce: found.nonce,
+    }),
+  ),
+);
+
+export function encodeOutputMetadata(metadata: OutputMetadata): Record<string, string> {
+  return {
+    source: Buffer.from(metadata.sourceKey, "utf8").toString("base64url"),
+    "source-etag": metadata.sourceEtag,
+    "source-modified": metadata.sourceModified.toISOString(),
+    rows: String(metadata.rows),
+    nonce: metadata.nonce,
+  };
+}
+
+/** Undefined where the object has no such metadata: somebody else's file, or one whose sidecar is gone. */
+export function decodeOutputMetadata(
+  metadata: Readonly<Record<string, string>>,
+): OutputMetadata | undefined {
+  const parsed = v.safeParse(schema, metadata);
+  return parsed.success ? parsed.output : undefined;
+}

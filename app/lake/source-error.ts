@@ -1,0 +1,71 @@
+import { MillpondError } from "../errors.ts";
+import type { RejectionReason } from "./rejection.ts";
+
+/** A source that can't be read as it is: no other try of the same version would end otherwise. */
+export class SourceError extends MillpondError {
+  readonly reason: RejectionReason;
+
+  constructor(reason: RejectionReason) {
+    super(reason.code, reason.message);
+    this.name = "SourceError";
+    this.reason = reason;
+  }
+}
+
+export const sourceAdvice = {
+  empty: "at least a header line, or one record",
+  utf8: "text in UTF-8, which `iconv -f LATIN1 -t UTF-8 old.csv > new.csv` writes from Latin-1",
+  csv: "the same number of fields on each line, a header line first, fields with line breaks or separators in double quotes",
+  json: "a JSON array of objects, or one JSON object after the other",
+  parquet: "a whole Parquet file",
+  packed: "a whole file, packed as its name says",
+} as const;
+
+const linePattern = /CSV Error on Line: (\d+)/;
+const columnPattern = /when converting column "((?:[^"]|"")*)"/;
+const jsonLinePattern = /in line (\d+)/;
+const jsonRecordPattern = /in record\/value (\d+)/;
+
+/** DuckDB's advice names options that the person who dropped the file doesn't have. */
+function firstSentences(message: string): string {
+  const sentences = message
+    .replace(/^[A-Z][A-Za-z ]*Error: /, "")
+    .replace(/CSV Error on Line: \d+\n/, "")
+    // The line itself may be long, and may hold line breaks: the place says enough.
+    .replace(/Original Line: [\s\S]*?\n(?=[A-Z])/, "")
+    .replace(/in file "[^"]*",? ?/g, "")
+    .replace(/(read file|File) ["'][^"']*["']:? ?/g, (_, what: string) => `${what} `)
+    .split(/\n\n|\n ?Possible |\nPossible fixes|\nTry increasing|\nLINE /)[0] as string;
+  return sentences
+    .replace(/\s*\n\s*/g, "; ")
+    .trim()
+    .slice(0, 500);
+}
+
+/** Reads what DuckDB says of a source into a reason that names the place. */
+export function reasonFrom(message: string, format: string): RejectionReason {
+  const line = linePattern.exec(message)?.[1] ?? jsonLinePattern.exec(message)?.[1];
+  const column = columnPattern.exec(message)?.[1];
+  const record = jsonRecordPattern.exec(message)?.[1];
+  const place = {
+    ...(line === undefined ? {} : { line: Number(line) }),
+    ...(column === undefined ? {} : { column }),
+  };
+  if (/not utf-8 encoded|invalid UTF-8|Invalid unicode/i.test(message)) {
+    const where = line === undefined ? "" : ` in line ${line}`;
+    return {
+      code: "not-utf8",
+      message: `the file holds bytes that are not UTF-8${where}`,
+      expected: sourceAdvice.utf8,
+      ...place,
+    };
+  }
+  const kind = format === "tsv" ? "csv" : format === "ndjson" ? "json" : format;
+  const text = firstSentences(message);
+  return {
+    code: `malformed-${kind}`,
+    message: record === undefined || text.includes("record") ? text : `${text} (record ${record})`,
+    expected: sourceAdvice[kind as "csv" | "json" | "parquet"],
+    ...place,
+  };
+}

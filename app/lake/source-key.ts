@@ -1,0 +1,115 @@
+import { prefixes } from "../contract.ts";
+
+/** How a source file is written, apart from its compression. */
+export type SourceFormat = "csv" | "tsv" | "json" | "ndjson" | "parquet";
+export type Compression = "none" | "gzip" | "zstd";
+
+const formats: Readonly<Record<string, SourceFormat>> = {
+  csv: "csv",
+  tsv: "tsv",
+  json: "json",
+  ndjson: "ndjson",
+  jsonl: "ndjson",
+  parquet: "parquet",
+};
+const compressions: Readonly<Record<string, Compression>> = { gz: "gzip", zst: "zstd" };
+
+/** What a person may drop, for messages. */
+export const acceptedNames = `.${Object.keys(formats).join(", .")}, each also with .gz or .zst`;
+
+/** A table's name: also what SQL takes without quotes. */
+export const tableNamePattern = /^[a-z][a-z0-9_]{0,62}$/;
+
+/** What an object key under `inbox/` stands for. */
+export type SourceKey =
+  | { kind: "source"; table: string; format: SourceFormat; compression: Compression }
+  | { kind: "ignored"; reason: string }
+  | {
+      kind: "unusable";
+      /** Undefined where the key holds no name that a table may have. */
+      table: string | undefined;
+      code: "table-name" | "file-name";
+      message: string;
+      expected: string;
+    };
+
+/** The nearest name that a table may have, to suggest. Undefined where nothing of the name is usable. */
+export function suggestTableName(name: string): string | undefined {
+  const near = name
+    .normalize("NFKD")
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "_")
+    .replace(/^[^a-z]+|_+$/g, "")
+    .slice(0, 63);
+  return tableNamePattern.test(near) ? near : undefined;
+}
+
+/**
+ * Reads a source key: `inbox/<table>/<anything>.<ext>`, or `inbox/<table>.<ext>`.
+ * Endings are read without regard to case; anything between the table and the last name is free.
+ */
+export function parseSourceKey(key: string): SourceKey {
+  if (!key.startsWith(prefixes.inbox)) {
+    return { kind: "ignored", reason: `not under ${prefixes.inbox}` };
+  }
+  const components = key.slice(prefixes.inbox.length).split("/");
+  const file = components.at(-1) as string;
+  // Consoles make `trips/`, an empty object, to show a folder.
+  if (file === "") return { kind: "ignored", reason: "a folder marker, not a file" };
+  if (components.some((component) => component === "." || component === "..")) {
+    return {
+      kind: "unusable",
+      table: undefined,
+      code: "file-name",
+      message: 'a part of the key is "." or ".."',
+      expected: `${prefixes.inbox}<table>/<file>, without "." or ".." between slashes`,
+    };
+  }
+  if (components.some((component) => component.startsWith("."))) {
+    return { kind: "ignored", reason: "a hidden file" };
+  }
+
+  const { stem, format, compression } = splitEndings(file);
+  const folder = components.length > 1 ? (components[0] as string) : undefined;
+  const table = folder ?? stem;
+  const usableTable = tableNamePattern.test(table) ? table : undefined;
+  if (format === undefined) {
+    return {
+      kind: "unusable",
+      table: usableTable,
+      code: "file-name",
+      message: `the ending of "${file}" says nothing that Millpond can read`,
+      expected: `a name that ends in ${acceptedNames}`,
+    };
+  }
+  if (usableTable === undefined) {
+    const near = suggestTableName(table);
+    const example = near === undefined ? "" : `, such as ${near}`;
+    return {
+      kind: "unusable",
+      table: undefined,
+      code: "table-name",
+      message: `"${table}" can't be the name of a table`,
+      expected: `a ${folder === undefined ? "file" : "folder"} name of 1 to 63 lower-case letters, digits and _ that starts with a letter${example}`,
+    };
+  }
+  return { kind: "source", table: usableTable, format, compression };
+}
+
+/** A file's name without the endings that say format and compression. */
+export function stemOf(file: string): string {
+  return splitEndings(file).stem;
+}
+
+function splitEndings(file: string) {
+  const parts = file.split(".");
+  let compression: Compression = "none";
+  const packed = compressions[parts.at(-1)?.toLowerCase() ?? ""];
+  if (parts.length > 2 && packed !== undefined) {
+    compression = packed;
+    parts.pop();
+  }
+  const format = parts.length > 1 ? formats[parts.at(-1)?.toLowerCase() ?? ""] : undefined;
+  const stem = format === undefined ? (parts[0] as string) : parts.slice(0, -1).join(".");
+  return { stem, format, compression };
+}

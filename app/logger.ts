@@ -1,0 +1,114 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import winston from "winston";
+import { environmentNames, serviceName } from "./contract.ts";
+import type { Environment } from "./environment.ts";
+import { MillpondError } from "./errors.ts";
+
+export type Logger = winston.Logger;
+
+/** Keys that every line of one invocation carries; the names are those of Powertools for AWS Lambda. */
+export interface InvocationKeys {
+  function_request_id?: string;
+  function_name?: string;
+  xray_trace_id?: string;
+}
+
+/** Lambda's names of levels, and winston's own, to winston's. */
+const levels: Readonly<Record<string, string>> = {
+  fatal: "error",
+  error: "error",
+  warn: "warn",
+  info: "info",
+  debug: "debug",
+  trace: "silly",
+};
+
+const invocation = new AsyncLocalStorage<InvocationKeys>();
+let coldStartPending = true;
+
+/** Runs `work` so that each line it logs carries `keys`. */
+export function withInvocationKeys<T>(keys: InvocationKeys, work: () => T): T {
+  return invocation.run(keys, work);
+}
+
+/**
+ * The level to log at: LOG_LEVEL, else AWS_LAMBDA_LOG_LEVEL (which Lambda sets when the log format is JSON), else info.
+ * @throws MillpondError `environment` for a name that is not a level.
+ */
+export function levelFrom(environment: Environment): string {
+  const own = environment[environmentNames.logLevel];
+  const name = own === undefined ? "AWS_LAMBDA_LOG_LEVEL" : environmentNames.logLevel;
+  const wanted = environment[name];
+  if (wanted === undefined || wanted === "") return "info";
+  const level = levels[wanted.toLowerCase()];
+  if (level === undefined) {
+    const known = Object.keys(levels).join(", ");
+    throw new MillpondError("environment", `${name} must be one of ${known}, got "${wanted}"`);
+  }
+  return level;
+}
+
+/** An Error has no enumerable keys, so JSON would show `{}`: spell out what a reader needs. */
+function plainErrors(value: unknown): unknown {
+  if (!(value instanceof Error)) return value;
+  return {
+    name: value.name,
+    ...(value instanceof MillpondError ? { code: value.code } : {}),
+    message: value.message,
+    stack: value.stack,
+    ...(value.cause === undefined ? {} : { cause: plainErrors(value.cause) }),
+  };
+}
+
+const keys = winston.format((line) => {
+  if (line["error"] !== undefined) line["error"] = plainErrors(line["error"]);
+  Object.assign(line, { service: serviceName, ...invocation.getStore() });
+  return line;
+});
+
+// The first line that is written says true, and no other: an alarm can count cold starts by counting lines.
+const coldStart = winston.format((line) => {
+  line["cold_start"] = coldStartPending;
+  coldStartPending = false;
+  return line;
+});
+
+const readable = winston.format.printf((line) => {
+  const { level, message, timestamp, service, cold_start, function_name, ...rest } = line;
+  delete rest["function_request_id"];
+  delete rest["xray_trace_id"];
+  const extra = Object.entries(rest).map(([key, value]) =>
+    key === "error"
+      ? `\n    ${(value as { stack?: string }).stack ?? String(value)}`
+      : `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+  );
+  return [String(timestamp).slice(11, 23), level, message, ...extra].join(" ");
+});
+
+export interface LoggerOptions {
+  environment: Environment;
+  /** Where lines go when no Lambda collects them. @default process.stderr */
+  stream?: NodeJS.WritableStream & { isTTY?: boolean };
+}
+
+/**
+ * One logger for a process. In Lambda: one JSON object a line on standard output. Elsewhere: readable lines on
+ * standard error, in colours on a terminal, so that standard output stays free for answers.
+ */
+export function createLogger({ environment, stream = process.stderr }: LoggerOptions): Logger {
+  const inLambda = environment["AWS_LAMBDA_FUNCTION_NAME"] !== undefined;
+  const { combine, json, timestamp, colorize } = winston.format;
+  const colours = !inLambda && stream.isTTY === true && environment["NO_COLOR"] === undefined;
+  // Written straight to the stream: the Lambda runtime patches console.*, which would wrap each line once more.
+  const sink = inLambda ? process.stdout : stream;
+  return winston.createLogger({
+    level: levelFrom(environment),
+    format: combine(
+      timestamp(),
+      keys(),
+      coldStart(),
+      ...(inLambda ? [json()] : [...(colours ? [colorize()] : []), readable]),
+    ),
+    transports: [new winston.transports.Stream({ stream: sink, eol: "\n" })],
+  });
+}

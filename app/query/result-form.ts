@@ -1,0 +1,148 @@
+import { quoteIdentifier, quoteLiteral } from "./quote.ts";
+import type { QueryFormat } from "./result-format.ts";
+
+/**
+ * The form in which each type stands in an answer, so that nothing is lost on the way; docs/architecture.md has the
+ * table for readers. The forms are SQL around the columns of the caller's query, so DuckDB writes the answer itself.
+ */
+
+/** A DuckDB type, as far as the forms differ by it. */
+export type ColumnType =
+  | { kind: "plain"; name: string; width?: number }
+  | { kind: "list"; child: ColumnType }
+  | { kind: "map"; value: ColumnType }
+  /** Fields without names are those of `row(…)`. */
+  | { kind: "struct"; fields: { name: string; type: ColumnType }[] };
+
+/**
+ * Integers and floating-point numbers mostly have a value that JSON readers take as it is. `hopeful` writes them as
+ * plain numbers, at full speed, and ends the query with `unhopefulMarker` where one is not; `exact` writes that one as
+ * a string.
+ */
+export type FormMode = "hopeful" | "exact";
+
+export const unhopefulMarker = "millpond: a number needs its exact form";
+
+/** Beyond it a JSON number is not the same number to everyone: RFC 8259, section 6. */
+const safeInteger = String(Number.MAX_SAFE_INTEGER);
+/** Decimals of more digits than this don't come back from a double. */
+const safeDigits = 15;
+const fail = `error(${quoteLiteral(unhopefulMarker)})`;
+
+/** SQL of a column in its form for `format`; `expression` itself where it already has it. */
+export function resultForm(
+  expression: string,
+  type: ColumnType,
+  format: QueryFormat,
+  mode: FormMode,
+): string {
+  switch (format) {
+    case "json":
+    case "ndjson":
+      return nested(expression, type, (e, name, width) => jsonForm(e, name, width, mode));
+    case "csv": {
+      if (type.kind === "plain")
+        return type.name === "BLOB" ? `to_base64(${expression})` : expression;
+      const inside = nested(expression, type, (e, name, width) =>
+        jsonForm(e, name, width, "exact"),
+      );
+      return `to_json(${inside})::VARCHAR`;
+    }
+    case "parquet":
+      return nested(expression, type, (e, name) => parquetForm(e, name, mode), false);
+  }
+}
+
+function jsonForm(e: string, type: string, width: number | undefined, mode: FormMode): string {
+  switch (type) {
+    case "BIGINT":
+    case "UBIGINT":
+    case "HUGEINT":
+    case "UHUGEINT": {
+      const least = type.startsWith("U") ? "0" : `-${safeInteger}`;
+      const unsafe = `${e} NOT BETWEEN ${least} AND ${safeInteger}`;
+      return mode === "hopeful"
+        ? `CASE WHEN ${unsafe} THEN ${fail} ELSE ${e} END`
+        : `CASE WHEN ${unsafe} THEN to_json(${e}::VARCHAR) ELSE to_json(${e}) END`;
+    }
+    case "FLOAT":
+    case "DOUBLE": {
+      const name = `CASE WHEN isnan(${e}) THEN 'NaN' WHEN ${e} > 0 THEN 'Infinity' ELSE '-Infinity' END`;
+      return mode === "hopeful"
+        ? `CASE WHEN NOT isfinite(${e}) THEN ${fail} ELSE ${e} END`
+        : `CASE WHEN NOT isfinite(${e}) THEN to_json(${name}) ELSE to_json(${e}) END`;
+    }
+    case "DECIMAL":
+      return (width ?? 38) > safeDigits ? `${e}::VARCHAR` : e;
+    case "BLOB":
+      return `to_base64(${e})`;
+    case "BIGNUM":
+    case "VARIANT":
+    case "GEOMETRY":
+      return `${e}::VARCHAR`;
+    default:
+      return e;
+  }
+}
+
+/** Parquet has no type for these; DuckDB would write a DOUBLE, other hours, or milliseconds. */
+function parquetForm(e: string, type: string, mode: FormMode): string {
+  switch (type) {
+    case "HUGEINT":
+    case "UHUGEINT": {
+      const decimal = `TRY_CAST(${e} AS DECIMAL(38,0))`;
+      return mode === "hopeful"
+        ? `CASE WHEN ${e} IS NOT NULL AND ${decimal} IS NULL THEN ${fail} ELSE ${decimal} END`
+        : `${e}::VARCHAR`;
+    }
+    case "TIME WITH TIME ZONE":
+    case "INTERVAL":
+      return `${e}::VARCHAR`;
+    default:
+      return e;
+  }
+}
+
+/** Applies `form` to the leaves of a type, and leaves what has none to change as it is. */
+function nested(
+  e: string,
+  type: ColumnType,
+  form: (e: string, name: string, width: number | undefined) => string,
+  rowsToLists = true,
+  depth = 0,
+): string {
+  const inner = (expression: string, child: ColumnType) =>
+    nested(expression, child, form, rowsToLists, depth + 1);
+  const variable = `millpond_${depth}`;
+  switch (type.kind) {
+    case "plain":
+      return form(e, type.name, type.width);
+    case "list": {
+      const element = inner(variable, type.child);
+      return element === variable ? e : `list_transform(${e}, lambda ${variable}: ${element})`;
+    }
+    case "map": {
+      const value = inner(`${variable}.value`, type.value);
+      if (value === `${variable}.value`) return e;
+      const entry = `{key: ${variable}.key, value: ${value}}`;
+      return `map_from_entries(list_transform(map_entries(${e}), lambda ${variable}: ${entry}))`;
+    }
+    case "struct": {
+      const unnamed = type.fields.every((field) => field.name === "");
+      const fields = type.fields.map((field, index) => {
+        const part = unnamed
+          ? `struct_extract_at(${e}, ${index + 1})`
+          : `struct_extract(${e}, ${quoteLiteral(field.name)})`;
+        return { name: field.name, part, formed: inner(part, field.type) };
+      });
+      if (unnamed && rowsToLists) {
+        // An object would have the key "" several times.
+        const parts = fields.map((field) => field.formed).join(", ");
+        return `CASE WHEN ${e} IS NOT NULL THEN json_array(${parts}) END`;
+      }
+      if (unnamed || fields.every((field) => field.formed === field.part)) return e;
+      const parts = fields.map((field) => `${quoteIdentifier(field.name)} := ${field.formed}`);
+      return `CASE WHEN ${e} IS NOT NULL THEN struct_pack(${parts.join(", ")}) END`;
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/** The formats that a query can be answered in. */
+export type QueryFormat = "json" | "ndjson" | "csv" | "parquet";
+
+interface FormatFacts {
+  mediaType: string;
+  /** Other media types of `Accept` that mean the same. */
+  aliases: readonly string[];
+  /** Options of DuckDB's COPY. */
+  copy: string;
+}
+
+export const queryFormats: Readonly<Record<QueryFormat, FormatFacts>> = {
+  json: { mediaType: "application/json", aliases: ["text/json"], copy: "FORMAT json, ARRAY true" },
+  ndjson: {
+    mediaType: "application/x-ndjson",
+    aliases: ["application/ndjson", "application/jsonl", "application/json-lines"],
+    copy: "FORMAT json",
+  },
+  csv: { mediaType: "text/csv", aliases: [], copy: "FORMAT csv, HEADER true" },
+  parquet: {
+    mediaType: "application/vnd.apache.parquet",
+    aliases: ["application/x-parquet", "application/parquet"],
+    copy: "FORMAT parquet, COMPRESSION zstd",
+  },
+};
+
+export const formatNames = Object.keys(queryFormats) as QueryFormat[];
+
+export function isQueryFormat(name: string): name is QueryFormat {
+  return Object.hasOwn(queryFormats, name);
+}
+
+/**
+ * The format that an `Accept` header asks for: the one of the highest weight, JSON where nothing is asked for and where
+ * anything will do. Undefined where none of those accepted is one of ours.
+ * @see https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1
+ */
+export function negotiateFormat(accept: string | undefined): QueryFormat | undefined {
+  if (accept === undefined || accept.trim() === "") return "json";
+  const wanted = accept
+    .split(",")
+    .map((part) => {
+      const [type = "", ...parameters] = part.split(";").map((piece) => piece.trim().toLowerCase());
+      const weight = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2);
+      return { type, weight: weight === undefined ? 1 : Number(weight) };
+    })
+    .filter(({ weight }) => weight > 0)
+    .sort((a, b) => b.weight - a.weight);
+  for (const { type } of wanted) {
+    if (type === "*/*" || type === "application/*") return "json";
+    if (type === "text/*") return "csv";
+    const found = formatNames.find(
+      (name) => queryFormats[name].mediaType === type || queryFormats[name].aliases.includes(type),
+    );
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}

@@ -1,0 +1,179 @@
+import { MillpondError } from "../errors.ts";
+import { allowedFunctions, allowedTableFunctions } from "./allowed-functions.ts";
+
+/**
+ * Which SQL a caller may run, decided on the tree that DuckDB's own parser makes of it (`json_serialize_sql`): one
+ * statement of the SELECT family, tables by the names of lake tables and CTEs, functions from a reviewed list.
+ * Every node must be of a kind that stands here, so what is unknown is refused.
+ */
+
+/** Kinds of nodes, as `type`, that are no expressions. */
+const plainNodes: ReadonlySet<string> = new Set([
+  // queries
+  "SELECT_NODE",
+  "SET_OPERATION_NODE",
+  "RECURSIVE_CTE_NODE",
+  "CTE_NODE",
+  // what stands in FROM; BASE_TABLE, TABLE_FUNCTION and SHOW_REF are looked at more closely
+  "EMPTY",
+  "EXPRESSION_LIST",
+  "JOIN",
+  "PIVOT",
+  "SUBQUERY",
+  // ORDER BY, LIMIT, DISTINCT
+  "ORDER_MODIFIER",
+  "ORDER_ASCENDING",
+  "ORDER_DESCENDING",
+  "ORDER_DEFAULT",
+  "ASCENDING",
+  "DESCENDING",
+  "LIMIT_MODIFIER",
+  "LIMIT_PERCENT_MODIFIER",
+  "DISTINCT_MODIFIER",
+]);
+
+/** Classes of expressions; FUNCTION and WINDOW are looked at more closely. */
+const expressionClasses: ReadonlySet<string> = new Set([
+  "BETWEEN",
+  "CASE",
+  "CAST",
+  "COLLATE",
+  "COLUMN_REF",
+  "COMPARISON",
+  "CONJUNCTION",
+  "CONSTANT",
+  "DEFAULT",
+  "LAMBDA",
+  "OPERATOR",
+  "PARAMETER",
+  "POSITIONAL_REFERENCE",
+  "STAR",
+  "SUBQUERY",
+]);
+
+/** Descriptions of types and samples: kinds of their own, made of constants only. */
+const leaves: ReadonlySet<string> = new Set(["cast_type", "type_info", "sample"]);
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+type JsonObject = { [key: string]: Json };
+
+/** What a query that may run needs. */
+export interface ReviewedQuery {
+  /** Names that must be lake tables, lower-case, in the order of their first use. */
+  tables: string[];
+}
+
+/**
+ * @param tree the parsed answer of `json_serialize_sql`, without an error
+ * @throws MillpondError `sql-refused`, saying what can't stand in a query
+ */
+export function reviewSql(tree: unknown): ReviewedQuery {
+  const statements = (tree as { statements?: Json[] }).statements;
+  if (!Array.isArray(statements) || statements.length !== 1) {
+    throw refuse("a query is exactly one statement", { statements: statements?.length ?? 0 });
+  }
+  const tables = new Set<string>();
+  visit((statements[0] as JsonObject)["node"] as Json, new Set(), tables);
+  return { tables: [...tables] };
+}
+
+export function refuse(message: string, details: Record<string, unknown> = {}): MillpondError {
+  return new MillpondError("sql-refused", message, { details });
+}
+
+function visit(value: Json, ctes: ReadonlySet<string>, tables: Set<string>): void {
+  if (Array.isArray(value)) {
+    for (const item of value) visit(item, ctes, tables);
+    return;
+  }
+  if (value === null || typeof value !== "object") return;
+  checkNode(value, ctes, tables);
+  // A constant's value may be any text or number, and says nothing of what runs.
+  if (value["class"] === "CONSTANT") return;
+  let scope = ctes;
+  const own = value["cte_map"];
+  if (own !== undefined) {
+    scope = withCtes(own as JsonObject, ctes, tables);
+  }
+  // The second half of a recursive CTE reads the first by its name.
+  const recursive = value["type"] === "RECURSIVE_CTE_NODE" ? text(value["cte_name"]) : "";
+  if (recursive !== "") scope = new Set([...scope, recursive.toLowerCase()]);
+  for (const [key, child] of Object.entries(value)) {
+    if (key === "cte_map" || leaves.has(key)) continue;
+    visit(child, scope, tables);
+  }
+}
+
+/** The CTEs that a query's body may name; each of them may name those before it. */
+function withCtes(map: JsonObject, outer: ReadonlySet<string>, tables: Set<string>): Set<string> {
+  const scope = new Set(outer);
+  for (const entry of map["map"] as JsonObject[]) {
+    const { query, ...rest } = entry["value"] as JsonObject;
+    visit((query as JsonObject)["node"] ?? (query as Json), scope, tables);
+    visit(rest, scope, tables);
+    scope.add(text(entry["key"]).toLowerCase());
+  }
+  return scope;
+}
+
+function checkNode(node: JsonObject, ctes: ReadonlySet<string>, tables: Set<string>): void {
+  const type = node["type"];
+  if (typeof type !== "string") return;
+  const kind = node["class"];
+  if (kind === "FUNCTION" || kind === "WINDOW") {
+    checkFunction(node);
+  } else if (kind === undefined && type === "BASE_TABLE") {
+    checkTable(node, ctes, tables);
+  } else if (kind === undefined && type === "TABLE_FUNCTION") {
+    checkTableFunction(node);
+  } else if (kind === undefined && type === "SHOW_REF") {
+    checkShow(node);
+  } else if (!(kind === undefined ? plainNodes.has(type) : expressionClasses.has(String(kind)))) {
+    throw refuse(`${type} can't stand in a query`);
+  }
+}
+
+function checkTable(node: JsonObject, ctes: ReadonlySet<string>, tables: Set<string>): void {
+  if (node["at_clause"] !== null)
+    throw refuse("AT can't stand in a query: a table has one version");
+  const names = [node["catalog_name"], node["schema_name"], node["table_name"]].map(text);
+  if (names[0] !== "" || names[1] !== "") {
+    const full = names.filter((part) => part !== "").join(".");
+    throw refuse(`tables are named without a schema, got ${full}`);
+  }
+  const name = text(node["table_name"]).toLowerCase();
+  if (!ctes.has(name)) tables.add(name);
+}
+
+/** SUMMARIZE, DESCRIBE and SHOW of a table or query hold a query; what holds none lists the catalog. */
+function checkShow(node: JsonObject): void {
+  if (node["query"] === null) {
+    throw refuse("SHOW of the catalog can't stand in a query: GET /tables lists the tables");
+  }
+}
+
+function checkTableFunction(node: JsonObject): void {
+  const called = node["function"] as JsonObject;
+  const name = text(called?.["function_name"]).toLowerCase();
+  if (called?.["class"] !== "FUNCTION" || !allowedTableFunctions.has(name)) {
+    throw refuse(
+      `the table function ${name} can't stand in a query: tables are named, and GET /tables lists them`,
+      { function: name },
+    );
+  }
+}
+
+function checkFunction(node: JsonObject): void {
+  const name = text(node["function_name"]);
+  // The parser itself names system.main for what it makes of [1, 2] and the like.
+  const qualified =
+    !["", "main"].includes(text(node["schema"])) || !["", "system"].includes(text(node["catalog"]));
+  const known = allowedFunctions.has(name.toLowerCase()) || allowedTableFunctions.has(name);
+  if (qualified || !known) {
+    throw refuse(`the function ${name} can't stand in a query`, { function: name });
+  }
+}
+
+function text(value: Json | undefined): string {
+  return typeof value === "string" ? value : "";
+}

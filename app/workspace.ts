@@ -1,0 +1,43 @@
+import { randomBytes } from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
+import { MillpondError, messageOf } from "./errors.ts";
+
+/** A folder of this process alone, for files that nobody should find later. */
+export interface Workspace {
+  path: string;
+  remove(): void;
+}
+
+/**
+ * Makes a workspace, and removes those of processes that ended without removing theirs: killed ones leave files that
+ * may be large.
+ * @throws MillpondError `folder` where `base` can't be written
+ */
+export function openWorkspace(base: string): Workspace {
+  try {
+    fs.mkdirSync(base, { recursive: true });
+    for (const name of fs.readdirSync(base)) {
+      const owner = /^(\d+)-[0-9a-f]{8}$/.exec(name)?.[1];
+      if (owner !== undefined && !isAlive(Number(owner))) {
+        fs.rmSync(path.join(base, name), { recursive: true, force: true });
+      }
+    }
+    const own = path.join(base, `${process.pid}-${randomBytes(4).toString("hex")}`);
+    fs.mkdirSync(own);
+    return { path: own, remove: () => fs.rmSync(own, { recursive: true, force: true }) };
+  } catch (error) {
+    const message = `can't write to the folder ${base}: ${messageOf(error)}`;
+    throw new MillpondError("folder", message, { cause: error });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: alive, and somebody else's.
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
