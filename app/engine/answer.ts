@@ -1,0 +1,302 @@
+import fs from "node:fs/promises";
+import {
+  BIGINT,
+  BOOLEAN,
+  DOUBLE,
+  DuckDBArrayType,
+  type DuckDBConnection,
+  DuckDBDecimalType,
+  DuckDBListType,
+  DuckDBMapType,
+  DuckDBStructType,
+  type DuckDBType,
+  type DuckDBValue,
+  HUGEINT,
+  SQLNULL,
+  VARCHAR,
+} from "@duckdb/node-api";
+import { MillpondError, messageOf } from "../errors.ts";
+import { quoteIdentifier, quoteList, quoteLiteral } from "../query/quote.ts";
+import {
+  type ColumnType,
+  type FormMode,
+  resultForm,
+  unhopefulMarker,
+} from "../query/result-form.ts";
+import { queryFormats } from "../query/result-format.ts";
+import { reviewSql } from "../query/sql-policy.ts";
+import type {
+  DescribeResult,
+  Parameters,
+  ParameterValue,
+  QueryRequest,
+  QueryResult,
+  ReviewResult,
+  TableFiles,
+} from "./protocol.ts";
+
+/** Parses a caller's SQL and holds it against the policy. Runs nothing of it. */
+export async function review(connection: DuckDBConnection, sql: string): Promise<ReviewResult> {
+  return reviewSql(await parse(connection, sql));
+}
+
+async function parse(connection: DuckDBConnection, sql: string): Promise<unknown> {
+  // A NUL would end the text early somewhere below, and what is reviewed must be what runs.
+  if (sql.includes("\0")) throw new MillpondError("sql-invalid", "the SQL holds a NUL character");
+  if (sql.trim() === "") throw new MillpondError("sql-invalid", "the SQL is empty");
+  const serialized = await connection.runAndReadAll("SELECT json_serialize_sql($1::VARCHAR)", [
+    sql,
+  ]);
+  const tree = JSON.parse(String(serialized.getRowsJS()[0]?.[0])) as {
+    error: boolean;
+    error_type?: string;
+    error_message?: string;
+  };
+  if (!tree.error) return tree;
+  if (tree.error_type === "parser") {
+    throw new MillpondError("sql-invalid", await syntaxError(connection, sql, tree.error_message));
+  }
+  const pivot = /^\s*(with\b.*\)\s*)?pivot\b/is.test(sql);
+  throw new MillpondError(
+    "sql-refused",
+    pivot
+      ? "PIVOT needs the values of its columns: FROM (PIVOT … ON x IN ('a', 'b') USING …)"
+      : "a query is one statement of the SELECT family: SELECT, WITH, VALUES, FROM, SUMMARIZE, DESCRIBE, UNPIVOT",
+  );
+}
+
+/** The same error with the line and a caret under the place: only parsing makes it, nothing is bound or run. */
+async function syntaxError(connection: DuckDBConnection, sql: string, plain = "syntax error") {
+  try {
+    await connection.extractStatements(sql);
+    return `Parser Error: ${plain}`;
+  } catch (error) {
+    return messageOf(error).replace(/^Failed to extract statements: /, "");
+  }
+}
+
+/**
+ * The SQL without a semicolon at its end, which can't stand inside parentheses. A semicolon may also be part of a text
+ * or a comment: what is cut must leave the same tree.
+ */
+async function withoutSemicolon(connection: DuckDBConnection, sql: string): Promise<string> {
+  let query = sql;
+  const tree = JSON.stringify(await parse(connection, sql));
+  for (let end = query.lastIndexOf(";"); end > 0; end = query.lastIndexOf(";")) {
+    const shorter = query.slice(0, end);
+    const same = await parse(connection, shorter).then(
+      (other) => JSON.stringify(other) === tree,
+      () => false,
+    );
+    if (!same) break;
+    query = shorter;
+  }
+  return query;
+}
+
+/** Gives each table its name on this connection alone: plain views would be shared with every other query. */
+async function nameTables(connection: DuckDBConnection, tables: readonly TableFiles[]) {
+  for (const { name, files } of tables) {
+    await connection.run(`CREATE TEMP VIEW ${quoteIdentifier(name)} AS FROM ${readTable(files)}`);
+  }
+}
+
+function readTable(files: readonly string[]): string {
+  return `read_parquet(${quoteList(files)}, union_by_name=true, hive_partitioning=false)`;
+}
+
+/**
+ * Runs one reviewed query and writes its answer to a file.
+ * @param connection a fresh one: the tables' names, and whatever the query sets up, go with it
+ * @throws MillpondError `sql-invalid` with DuckDB's message, line and caret for a mistake in the SQL
+ */
+export async function answer(
+  connection: DuckDBConnection,
+  request: QueryRequest,
+): Promise<QueryResult> {
+  // Once more, and first of all: whatever asked, nothing runs that was not reviewed.
+  await review(connection, request.sql);
+  const query = await withoutSemicolon(connection, request.sql);
+  await nameTables(connection, request.tables);
+  try {
+    // The line break ends a comment at the end of the query.
+    const source = `(FROM (${query}\n))`;
+    const columns = await resultColumns(connection, source, request.parameters);
+    const { rows } = await writeAnswer(connection, source, columns, request);
+    const { size } = await fs.stat(request.output);
+    return {
+      rows,
+      bytes: size,
+      columns: columns.map(({ name, type }) => ({ name, type: type.toString() })),
+    };
+  } catch (error) {
+    throw await asCallersError(connection, error, request.sql);
+  }
+}
+
+interface ResultColumn {
+  name: string;
+  type: DuckDBType;
+}
+
+async function resultColumns(
+  connection: DuckDBConnection,
+  source: string,
+  parameters: Parameters,
+): Promise<ResultColumn[]> {
+  const empty = await runWith(connection, `SELECT * FROM ${source} LIMIT 0`, parameters);
+  return empty.columnNames().map((name, index) => ({ name, type: empty.columnType(index) }));
+}
+
+async function writeAnswer(
+  connection: DuckDBConnection,
+  source: string,
+  columns: readonly ResultColumn[],
+  request: QueryRequest,
+): Promise<{ rows: number }> {
+  const write = async (mode: FormMode) => {
+    const select = columns.map(({ name, type }) => {
+      const id = quoteIdentifier(name);
+      return `${resultForm(id, columnType(type), request.format, mode)} AS ${id}`;
+    });
+    const written = await runWith(
+      connection,
+      `COPY (SELECT ${select.join(", ")} FROM ${source}) TO ${quoteLiteral(request.output)} (${queryFormats[request.format].copy})`,
+      request.parameters,
+    );
+    return { rows: Number((await written.getRowsJS())[0]?.[0]) };
+  };
+  try {
+    return await write("hopeful");
+  } catch (error) {
+    if (!messageOf(error).includes(unhopefulMarker)) throw error;
+    return await write("exact");
+  }
+}
+
+function columnType(type: DuckDBType): ColumnType {
+  if (type instanceof DuckDBListType || type instanceof DuckDBArrayType) {
+    return { kind: "list", child: columnType(type.valueType) };
+  }
+  if (type instanceof DuckDBMapType) return { kind: "map", value: columnType(type.valueType) };
+  if (type instanceof DuckDBStructType) {
+    const fields = type.entryNames.map((name, index) => ({
+      name,
+      type: columnType(type.entryTypes[index] as DuckDBType),
+    }));
+    return { kind: "struct", fields };
+  }
+  if (type instanceof DuckDBDecimalType) {
+    return { kind: "plain", name: "DECIMAL", width: type.width };
+  }
+  return { kind: "plain", name: type.toString() };
+}
+
+/** Prepares, binds and runs. */
+async function runWith(connection: DuckDBConnection, sql: string, parameters: Parameters) {
+  const statement = await connection.prepare(sql);
+  try {
+    checkParameters(statement.parameterCount, (i) => statement.parameterName(i), parameters);
+    if (statement.parameterCount > 0) {
+      const entries = Object.entries(parameters).map(
+        ([name, value]) => [name, boundValue(value)] as const,
+      );
+      if (Array.isArray(parameters)) {
+        statement.bind(
+          entries.map(([, { value }]) => value),
+          entries.map(([, { type }]) => type),
+        );
+      } else {
+        statement.bind(
+          Object.fromEntries(entries.map(([name, { value }]) => [name, value])),
+          Object.fromEntries(entries.map(([name, { type }]) => [name, type])),
+        );
+      }
+    }
+    return await statement.run();
+  } finally {
+    statement.destroySync();
+  }
+}
+
+/** Says in the caller's words what is missing, or too much. */
+function checkParameters(
+  count: number,
+  nameAt: (index: number) => string,
+  parameters: Parameters,
+): void {
+  const wanted = Array.from({ length: count }, (_, index) => nameAt(index + 1));
+  const positional = wanted.every((name) => /^\d+$/.test(name));
+  const given = Array.isArray(parameters)
+    ? parameters.map((_, index) => String(index + 1))
+    : Object.keys(parameters);
+  const missing = wanted.filter((name) => !given.includes(name));
+  const unknown = given.filter((name) => !wanted.includes(name));
+  if (missing.length === 0 && unknown.length === 0) return;
+  const list = (names: string[]) => names.map((name) => `$${name}`).join(", ");
+  const problems = [
+    ...(missing.length === 0 ? [] : [`no value for ${list(missing)}`]),
+    ...(unknown.length === 0 ? [] : [`the SQL has no ${list(unknown)}`]),
+  ];
+  const hint = positional
+    ? 'a list, such as "params": [1]'
+    : 'an object, such as "params": {"name": 1}';
+  throw new MillpondError("parameters-invalid", `${problems.join("; ")}; give ${hint}`, {
+    details: { missing, unknown },
+  });
+}
+
+/** A whole number is bound as an integer, so that LIMIT $1 takes it. */
+function boundValue(value: ParameterValue): { value: DuckDBValue; type: DuckDBType } {
+  switch (typeof value) {
+    case "string":
+      return { value, type: VARCHAR };
+    case "boolean":
+      return { value, type: BOOLEAN };
+    case "number":
+      return Number.isSafeInteger(value) ? boundValue(BigInt(value)) : { value, type: DOUBLE };
+    case "bigint": {
+      const small = value >= -(2n ** 63n) && value < 2n ** 63n;
+      return { value, type: small ? BIGINT : HUGEINT };
+    }
+    case "object":
+      return { value, type: SQLNULL };
+  }
+}
+
+/** Errors of DuckDB that a caller can mend; the others are ours. */
+const callersErrors =
+  /^(Parser|Binder|Catalog|Conversion|Invalid Input|Out of Range|Constraint|Not implemented|Syntax|Mismatch Type|Invalid type|Parameter Not .*|Divide by Zero|Sequence|Invalid) ?(Error|Exception)?:/i;
+
+/**
+ * DuckDB's message as the caller needs it. Ours runs inside a COPY, so line and caret would show text that the caller
+ * never wrote: the caller's own text is prepared, not run, for an error with its own lines.
+ */
+async function asCallersError(connection: DuckDBConnection, error: unknown, sql: string) {
+  const message = messageOf(error);
+  if (error instanceof MillpondError || !callersErrors.test(message)) return error;
+  const own = await connection.prepare(sql).then(
+    (statement) => {
+      statement.destroySync();
+      return undefined;
+    },
+    (thrown: unknown) => messageOf(thrown),
+  );
+  const shown = own ?? message.split("\n\nLINE ")[0];
+  return new MillpondError("sql-invalid", shown as string, { cause: error });
+}
+
+/** The united columns of some Parquet files, in the order in which they first appear. */
+export async function describe(
+  connection: DuckDBConnection,
+  files: readonly string[],
+): Promise<DescribeResult> {
+  const described = await connection.runAndReadAll(
+    `SELECT column_name, column_type FROM (DESCRIBE FROM ${readTable(files)})`,
+  );
+  const columns = described.getRowsJS().map(([name, type]) => ({
+    name: String(name),
+    type: String(type),
+  }));
+  return { columns };
+}

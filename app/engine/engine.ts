@@ -1,0 +1,226 @@
+import { type ChildProcess, fork } from "node:child_process";
+import fs from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { MillpondError } from "../errors.ts";
+import { SourceError } from "../lake/source-error.ts";
+import type {
+  FromWorker,
+  ResultOf,
+  ToWorker,
+  WireError,
+  WorkerRequest,
+  WorkerSetup,
+} from "./protocol.ts";
+
+export interface EngineOptions extends WorkerSetup {
+  /** Told when a worker starts, and when one ends that was not asked to. */
+  onEvent?: (event: EngineEvent) => void;
+}
+
+export type EngineEvent =
+  | { kind: "started"; pid: number; milliseconds: number }
+  | { kind: "ended"; pid: number; why: string };
+
+export interface RunOptions {
+  /** Time after which the worker is killed, in ms since the epoch. @default - none */
+  deadline?: number;
+}
+
+/** Work under way, kept until its answer is there, so that another worker can take it over. */
+interface Pending {
+  request: WorkerRequest;
+  /** Workers that have ended under it. */
+  deaths: number;
+  resolve: (result: never) => void;
+  reject: (error: Error) => void;
+}
+
+interface Worker {
+  process: ChildProcess;
+  ready: Promise<void>;
+  pending: Map<number, Pending>;
+}
+
+/** How often a request is given to a new worker after the one that had it has ended. */
+const takeovers = 1;
+
+/**
+ * DuckDB in a child process: started with the first request (or `start`), kept warm, started anew when it dies, killed
+ * at a deadline, as that alone stops every query. Requests that only happened to be with a worker that dies go on in
+ * the next one.
+ */
+export class Engine {
+  readonly #options: EngineOptions;
+  #worker: Worker | undefined;
+  #nextId = 1;
+  #closed = false;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+  }
+
+  /** Starts the worker ahead of the first request. */
+  async start(): Promise<void> {
+    await this.#current().ready;
+  }
+
+  /**
+   * Runs one request.
+   * @throws MillpondError `deadline` when time is up, `engine-died` when the worker dies under it twice, or what the
+   * worker says; SourceError where a source can't be read
+   */
+  async run<R extends WorkerRequest>(request: R, options: RunOptions = {}): Promise<ResultOf<R>> {
+    const id = this.#nextId++;
+    const { promise, resolve, reject } = Promise.withResolvers<ResultOf<R>>();
+    const pending: Pending = { request, deaths: 0, resolve, reject };
+    let timer: NodeJS.Timeout | undefined;
+    if (options.deadline !== undefined) {
+      const left = Math.max(0, options.deadline - Date.now());
+      timer = setTimeout(() => {
+        const holder = this.#holderOf(id);
+        holder?.pending.delete(id);
+        reject(new MillpondError("deadline", "time is up: the engine was stopped"));
+        if (holder !== undefined) this.#kill(holder);
+      }, left);
+    }
+    try {
+      this.#send(id, pending);
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#holderOf(id)?.pending.delete(id);
+    }
+  }
+
+  /** The process id of the worker at work, for tests and for the person who looks. */
+  get pid(): number | undefined {
+    return this.#worker?.process.pid;
+  }
+
+  /** Stops the worker; what is under way fails. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    const ended = new Promise((resolve) => worker.process.once("exit", resolve));
+    this.#kill(worker);
+    await ended;
+  }
+
+  #holderOf(id: number): Worker | undefined {
+    return this.#worker?.pending.has(id) ? this.#worker : undefined;
+  }
+
+  #send(id: number, pending: Pending): void {
+    if (this.#closed) {
+      pending.reject(new MillpondError("engine-closed", "the engine was closed"));
+      return;
+    }
+    const worker = this.#current();
+    worker.pending.set(id, pending);
+    worker.ready.then(
+      () => {
+        // Gone meanwhile: answered by a deadline, or taken over.
+        if (!worker.pending.has(id) || !worker.process.connected) return;
+        tell(worker.process, { kind: "request", id, request: pending.request });
+      },
+      (error: Error) => {
+        if (worker.pending.delete(id)) pending.reject(error);
+      },
+    );
+  }
+
+  #current(): Worker {
+    this.#worker ??= this.#spawn();
+    return this.#worker;
+  }
+
+  #spawn(): Worker {
+    const begun = performance.now();
+    const { onEvent, ...setup } = this.#options;
+    const child = fork(fileURLToPath(new URL("./worker.ts", import.meta.url)), [], {
+      // DuckDB reads credentials, proxies and its home from the environment: it gets none of it.
+      env: {},
+      execArgv: [],
+      serialization: "advanced",
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
+    const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
+    // Whoever waits hears of it; nobody waiting is no reason to end the parent.
+    ready.catch(() => {});
+    const worker: Worker = { process: child, ready, pending: new Map() };
+
+    child.on("message", (message: FromWorker) => {
+      switch (message.kind) {
+        case "ready":
+          onEvent?.({
+            kind: "started",
+            pid: child.pid ?? 0,
+            milliseconds: Math.round(performance.now() - begun),
+          });
+          resolve();
+          return;
+        case "failed":
+          reject(fromWire(message.error));
+          this.#kill(worker);
+          return;
+        case "result":
+          worker.pending.get(message.id)?.resolve(message.result as never);
+          return;
+        case "error":
+          worker.pending.get(message.id)?.reject(fromWire(message.error));
+          return;
+      }
+    });
+    const ended = (why: string) => {
+      if (this.#worker === worker) this.#worker = undefined;
+      if (!this.#closed) onEvent?.({ kind: "ended", pid: child.pid ?? 0, why });
+      reject(new MillpondError("engine-died", `the engine ended as it started: ${why}`));
+      const orphans = [...worker.pending];
+      worker.pending.clear();
+      for (const [id, pending] of orphans) this.#takeOver(id, pending, why);
+    };
+    child.once("exit", (code, signal) => ended(signal ?? `exit code ${code}`));
+    child.once("error", (error) => {
+      if (child.pid === undefined) ended(error.message);
+    });
+
+    fs.mkdir(setup.temporaryDirectory, { recursive: true }).then(
+      () => tell(child, { kind: "setup", setup }),
+      reject,
+    );
+    return worker;
+  }
+
+  #takeOver(id: number, pending: Pending, why: string): void {
+    pending.deaths += 1;
+    if (pending.deaths > takeovers) {
+      pending.reject(
+        new MillpondError("engine-died", `the engine ended twice under this request: ${why}`, {
+          retryable: true,
+        }),
+      );
+      return;
+    }
+    this.#send(id, pending);
+  }
+
+  #kill(worker: Worker): void {
+    if (this.#worker === worker) this.#worker = undefined;
+    worker.process.kill("SIGKILL");
+    // Its exit hands over what was with it.
+  }
+}
+
+/** A worker that has just died is heard of by its exit; the message that misses it is sent anew by then. */
+function tell(child: ChildProcess, message: ToWorker): void {
+  child.send(message, (error) => {
+    if (error !== null && child.connected) child.kill("SIGKILL");
+  });
+}
+
+function fromWire(error: WireError): MillpondError {
+  if (error.rejection !== undefined) return new SourceError(error.rejection);
+  const { code, message, retryable, details } = error;
+  return new MillpondError(code, message, { retryable, details });
+}

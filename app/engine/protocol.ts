@@ -1,0 +1,102 @@
+import type { RejectionReason } from "../lake/rejection.ts";
+import type { Compression, SourceFormat } from "../lake/source-key.ts";
+import type { QueryFormat } from "../query/result-format.ts";
+
+/** What engine.ts and worker.ts say to each other. Plain values only: they cross a process boundary. */
+
+/** What a worker may do and use; it locks itself to this before it says that it is ready. */
+export interface WorkerSetup {
+  /** Prefixes of paths that DuckDB may touch, each with a slash at its end. */
+  allowedDirectories: string[];
+  temporaryDirectory: string;
+  memoryMiB: number;
+  diskMiB: number;
+  threads: number;
+}
+
+export interface ConvertRequest {
+  kind: "convert";
+  /** A file that holds exactly one version of the source, under a name without glob characters. */
+  source: string;
+  /** Where the Parquet file goes. */
+  output: string;
+  /** A folder for intermediate files of this request alone. */
+  scratch: string;
+  format: SourceFormat;
+  compression: Compression;
+}
+export interface ConvertResult {
+  rows: number;
+  columns: { name: string; type: string }[];
+}
+
+/** One table that a query may read, with just the files it consists of. */
+export interface TableFiles {
+  name: string;
+  files: string[];
+}
+
+export interface ReviewRequest {
+  kind: "review";
+  sql: string;
+}
+export interface ReviewResult {
+  /** Names in the query that must be tables of the lake, without doubles. */
+  tables: string[];
+}
+
+/** Values that a caller binds: by position, or by name without `$`. */
+export type ParameterValue = string | number | bigint | boolean | null;
+export type Parameters = ParameterValue[] | Record<string, ParameterValue>;
+
+export interface QueryRequest {
+  kind: "query";
+  sql: string;
+  parameters: Parameters;
+  tables: TableFiles[];
+  format: QueryFormat;
+  /** Where the answer goes. */
+  output: string;
+}
+export interface QueryResult {
+  rows: number;
+  /** Bytes of the answer. */
+  bytes: number;
+  columns: { name: string; type: string }[];
+}
+
+export interface DescribeRequest {
+  kind: "describe";
+  files: string[];
+}
+export interface DescribeResult {
+  columns: { name: string; type: string }[];
+}
+
+export type WorkerRequest = ConvertRequest | ReviewRequest | QueryRequest | DescribeRequest;
+export type ResultOf<R extends WorkerRequest> = R extends ConvertRequest
+  ? ConvertResult
+  : R extends ReviewRequest
+    ? ReviewResult
+    : R extends QueryRequest
+      ? QueryResult
+      : DescribeResult;
+
+/** An error as it crosses the process boundary. */
+export interface WireError {
+  code: string;
+  message: string;
+  retryable: boolean;
+  details: Record<string, unknown>;
+  /** Set where a source can't be read. */
+  rejection?: RejectionReason;
+}
+
+export type ToWorker =
+  | { kind: "setup"; setup: WorkerSetup }
+  | { kind: "request"; id: number; request: WorkerRequest };
+export type FromWorker =
+  | { kind: "ready" }
+  | { kind: "failed"; error: WireError }
+  | { kind: "result"; id: number; result: unknown }
+  | { kind: "error"; id: number; error: WireError };
