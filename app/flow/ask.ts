@@ -1,0 +1,89 @@
+import { randomUUID } from "node:crypto";
+import fs from "node:fs/promises";
+import path from "node:path";
+import type { Engine, RunOptions } from "../engine/engine.ts";
+import type { Parameters } from "../engine/protocol.ts";
+import { MillpondError } from "../errors.ts";
+import type { QueryFormat } from "../query/result-format.ts";
+import { type Catalog, type NamedFiles, unknownTable } from "./catalog.ts";
+
+export interface AskParts {
+  catalog: Catalog;
+  engine: Engine;
+  /** A folder for answers. */
+  workspace: string;
+}
+
+export interface Question {
+  sql: string;
+  parameters: Parameters;
+  format: QueryFormat;
+}
+
+/** An answer in a file that whoever gets it removes. */
+export interface Answer {
+  file: string;
+  bytes: number;
+  rows: number;
+  columns: { name: string; type: string }[];
+  /** Seconds from the question to the answer. */
+  elapsed: number;
+}
+
+/** A file that is replaced while it is read makes the answer one of neither version: ask again, once. */
+const tries = 2;
+
+/**
+ * Answers one question of SQL.
+ * @throws MillpondError `sql-refused`, `sql-invalid`, `table-unknown`, `parameters-invalid`, `deadline`, …
+ */
+export async function ask(
+  parts: AskParts,
+  question: Question,
+  options: RunOptions = {},
+): Promise<Answer> {
+  const begun = performance.now();
+  const { catalog, engine } = parts;
+  const { tables } = await engine.run({ kind: "review", sql: question.sql }, options);
+  let failure: unknown;
+  for (let attempt = 1; attempt <= tries; attempt += 1) {
+    const files = await Promise.all(tables.map((name) => catalog.files(name)));
+    const missing = files.find((table) => table.files.length === 0);
+    if (missing !== undefined) throw await unknownTable(catalog, missing.name);
+    const file = path.join(parts.workspace, randomUUID());
+    const result = await engine
+      .run(
+        {
+          kind: "query",
+          ...question,
+          tables: files.map((table) => catalog.located(table)),
+          output: file,
+        },
+        options,
+      )
+      .catch((error: unknown) => error as Error);
+    const after = await Promise.all(tables.map((name) => catalog.files(name)));
+    if (allStill(files, after)) {
+      if (!(result instanceof Error)) {
+        const elapsed = (performance.now() - begun) / 1000;
+        const { bytes, rows, columns } = result;
+        return { file, bytes, rows, columns, elapsed };
+      }
+      failure = result;
+      await fs.rm(file, { force: true });
+      break;
+    }
+    // Rows of an old version would be an answer too, but not one whose every row was there at one time.
+    failure = new MillpondError("tables-changed", "files of the tables were replaced meanwhile", {
+      retryable: true,
+    });
+    await fs.rm(file, { force: true });
+  }
+  throw failure;
+}
+
+/** Whether no file that was read has been replaced or removed; one that came does no harm. */
+function allStill(before: readonly NamedFiles[], after: readonly NamedFiles[]): boolean {
+  const now = new Map(after.flatMap((table) => table.files).map((file) => [file.key, file.etag]));
+  return before.every((table) => table.files.every((file) => now.get(file.key) === file.etag));
+}

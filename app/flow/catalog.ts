@@ -1,0 +1,200 @@
+import { prefixes } from "../contract.ts";
+import type { Engine, RunOptions } from "../engine/engine.ts";
+import type { TableFiles } from "../engine/protocol.ts";
+import { MillpondError } from "../errors.ts";
+import { rejectedPrefix, tableOf, tablePrefix } from "../lake/derived-key.ts";
+import { decodeOutputMetadata, type OutputMetadata } from "../lake/output-metadata.ts";
+import { parseRejection, type RejectionRecord } from "../lake/rejection.ts";
+import { tableNamePattern } from "../lake/source-key.ts";
+import type { ObjectSummary, Store } from "../store/store.ts";
+
+/** What `GET /tables` says of a table. */
+export interface TableSummary {
+  name: string;
+  /** Source files whose rows are in the table. */
+  files: number;
+  rows: number;
+  /** Bytes of Parquet. */
+  bytes: number;
+  columns: { name: string; type: string }[];
+  /** The source that was written last. Null where no file could be read yet. */
+  newestSource: { key: string; modified: string } | null;
+  /** Source files whose newest version can't be read. */
+  rejected: number;
+}
+
+/** What `GET /tables/<name>` says beside. */
+export interface TableDetails extends TableSummary {
+  sources: { key: string; modified: string; rows: number; bytes: number }[];
+  rejections: RejectionRecord[];
+}
+
+/** One file of a table, with the version that was listed. */
+export type TableFile = Pick<ObjectSummary, "key" | "etag" | "size">;
+
+export interface NamedFiles {
+  name: string;
+  files: TableFile[];
+}
+
+/** HEAD requests at once: enough to hide their latency, few enough for one small function. */
+const headsAtOnce = 32;
+/** Entries that a cache keeps; an entry is a few hundred bytes. */
+const cached = 10_000;
+
+/** What tables there are. Lists anew for each question: a table is the files under its prefix, and nothing else. */
+export class Catalog {
+  readonly #store: Store;
+  readonly #engine: Engine;
+  // Both are facts of one version of a file, or of some, so they never grow old.
+  readonly #metadata = new Map<string, OutputMetadata | undefined>();
+  readonly #columns = new Map<string, { name: string; type: string }[]>();
+
+  constructor(store: Store, engine: Engine) {
+    this.#store = store;
+    this.#engine = engine;
+  }
+
+  /** The names of all tables with at least one file. */
+  async names(): Promise<string[]> {
+    return (await this.#files(prefixes.lake)).map((table) => table.name);
+  }
+
+  /** The files of a table, in the order of their keys. Empty where there is no such table. */
+  async files(table: string): Promise<NamedFiles> {
+    const found = tableNamePattern.test(table) ? await this.#files(tablePrefix(table)) : [];
+    return { name: table, files: found[0]?.files ?? [] };
+  }
+
+  /** As the engine needs them. */
+  located({ name, files }: NamedFiles): TableFiles {
+    return { name, files: files.map((file) => this.#store.locate(file.key)) };
+  }
+
+  async summaries(options: RunOptions): Promise<TableSummary[]> {
+    const [tables, rejected] = await Promise.all([
+      this.#files(prefixes.lake),
+      this.#rejectedCounts(),
+    ]);
+    const readable = new Set(tables.map((table) => table.name));
+    const unread = [...rejected.keys()].filter((name) => !readable.has(name));
+    const all = [...tables, ...unread.map((name) => ({ name, files: [] }))];
+    const summaries = all
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .map((table) => this.#summarize(table, rejected.get(table.name) ?? 0, options));
+    return (await Promise.all(summaries)).map(({ summary }) => summary);
+  }
+
+  /** Undefined where there is neither a file nor a rejected one. */
+  async details(name: string, options: RunOptions): Promise<TableDetails | undefined> {
+    const table = await this.files(name);
+    const rejections: RejectionRecord[] = [];
+    if (tableNamePattern.test(name)) {
+      for await (const { key } of this.#store.list(rejectedPrefix(name))) {
+        const record = parseRejection((await this.#store.read(key))?.text ?? "");
+        if (record !== undefined) rejections.push(record);
+      }
+    }
+    if (table.files.length === 0 && rejections.length === 0) return undefined;
+    const { summary, known } = await this.#summarize(table, rejections.length, options);
+    const sources = known.map(({ file, metadata }) => ({
+      key: metadata.sourceKey,
+      modified: metadata.sourceModified.toISOString(),
+      rows: metadata.rows,
+      bytes: file.size,
+    }));
+    return { ...summary, sources, rejections };
+  }
+
+  async #files(prefix: string): Promise<NamedFiles[]> {
+    const tables = new Map<string, TableFile[]>();
+    for await (const { key, etag, size } of this.#store.list(prefix)) {
+      const table = tableOf(key);
+      // Whatever else somebody put there is no table.
+      if (table === undefined || !key.endsWith(".parquet")) continue;
+      const files = tables.get(table);
+      if (files === undefined) tables.set(table, [{ key, etag, size }]);
+      else files.push({ key, etag, size });
+    }
+    return [...tables].map(([name, files]) => ({
+      name,
+      files: files.sort((a, b) => (a.key < b.key ? -1 : 1)),
+    }));
+  }
+
+  async #rejectedCounts(): Promise<Map<string, number>> {
+    const counts = new Map<string, number>();
+    for await (const { key } of this.#store.list(prefixes.rejected)) {
+      const table = tableOf(key);
+      if (table !== undefined) counts.set(table, (counts.get(table) ?? 0) + 1);
+    }
+    return counts;
+  }
+
+  async #summarize(table: NamedFiles, rejected: number, options: RunOptions) {
+    const known: { file: TableFile; metadata: OutputMetadata }[] = [];
+    for (let start = 0; start < table.files.length; start += headsAtOnce) {
+      const some = table.files.slice(start, start + headsAtOnce);
+      const found = await Promise.all(some.map((file) => this.#metadataOf(file)));
+      some.forEach((file, index) => {
+        const metadata = found[index];
+        if (metadata !== undefined) known.push({ file, metadata });
+      });
+    }
+    const newest = known.reduce<OutputMetadata | undefined>(
+      (best, { metadata }) =>
+        best === undefined || metadata.sourceModified > best.sourceModified ? metadata : best,
+      undefined,
+    );
+    const summary: TableSummary = {
+      name: table.name,
+      files: table.files.length,
+      rows: known.reduce((sum, { metadata }) => sum + metadata.rows, 0),
+      bytes: table.files.reduce((sum, file) => sum + file.size, 0),
+      columns: await this.#columnsOf(table, options),
+      newestSource:
+        newest === undefined
+          ? null
+          : { key: newest.sourceKey, modified: newest.sourceModified.toISOString() },
+      rejected,
+    };
+    return { summary, known };
+  }
+
+  async #metadataOf(file: TableFile): Promise<OutputMetadata | undefined> {
+    const id = `${file.etag} ${file.key}`;
+    if (this.#metadata.has(id)) return this.#metadata.get(id);
+    const head = await this.#store.head(file.key);
+    const metadata = head === undefined ? undefined : decodeOutputMetadata(head.metadata);
+    if (head?.etag === file.etag) remember(this.#metadata, id, metadata);
+    return metadata;
+  }
+
+  async #columnsOf(table: NamedFiles, options: RunOptions) {
+    if (table.files.length === 0) return [];
+    const id = table.files.map((file) => file.etag).join(" ");
+    const before = this.#columns.get(id);
+    if (before !== undefined) return before;
+    const { files } = this.located(table);
+    const { columns } = await this.#engine.run({ kind: "describe", files }, options);
+    remember(this.#columns, id, columns);
+    return columns;
+  }
+}
+
+function remember<T>(cache: Map<string, T>, id: string, value: T): void {
+  // A Map keeps the order of insertion: the oldest goes.
+  if (cache.size >= cached) cache.delete(cache.keys().next().value as string);
+  cache.set(id, value);
+}
+
+/** The error for a table that SQL names and the lake doesn't have. */
+export async function unknownTable(catalog: Catalog, name: string): Promise<MillpondError> {
+  const names = (await catalog.names()).sort();
+  const some = names.slice(0, 20).join(", ");
+  const known = names.length === 0 ? "there is no table yet" : `there is ${some}`;
+  const more = names.length > 20 ? ` and ${names.length - 20} more (GET /tables)` : "";
+  return new MillpondError("table-unknown", `there is no table ${name}; ${known}${more}`, {
+    details: { table: name },
+  });
+}

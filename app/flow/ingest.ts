@@ -1,0 +1,209 @@
+import { randomUUID } from "node:crypto";
+import fs from "node:fs/promises";
+import path from "node:path";
+import type { Engine } from "../engine/engine.ts";
+import { MillpondError } from "../errors.ts";
+import { decide } from "../lake/decide.ts";
+import { outputKey, rejectionKey } from "../lake/derived-key.ts";
+import { decodeOutputMetadata, encodeOutputMetadata } from "../lake/output-metadata.ts";
+import { parseRejection, type RejectionReason, type RejectionRecord } from "../lake/rejection.ts";
+import { SourceError } from "../lake/source-error.ts";
+import { parseSourceKey, type SourceKey } from "../lake/source-key.ts";
+import type { ObjectHead, Store, WriteCondition } from "../store/store.ts";
+import { version } from "../version.ts";
+
+export interface IngestParts {
+  store: Store;
+  engine: Engine;
+  /** A folder for copies and conversions, on the store's file system where that is a folder. */
+  workspace: string;
+}
+
+/** How one source stands after an event. */
+export type Outcome =
+  | { kind: "converted"; table: string; rows: number; sourceBytes: number; outputBytes: number }
+  | { kind: "unchanged"; table: string | undefined }
+  | { kind: "gone"; table: string | undefined }
+  | { kind: "rejected"; table: string | undefined; reason: RejectionReason; rejectionKey: string }
+  | { kind: "ignored"; why: string };
+
+export interface IngestOptions {
+  /** Time by which the engine is stopped, in ms since the epoch. @default - none */
+  deadline?: number;
+}
+
+/** Times that a source may change, or another ingest may win, while this one looks at it. */
+const tries = 8;
+
+/** An engine that dies under a file may have died of something else; the second time it is the file. */
+const deadlyAttempts = 2;
+
+/**
+ * Makes the lake hold the newest version of one source, whatever the event said. It looks at what is there, acts, and
+ * looks again until nothing changed in between: duplicates, reordering and two ingests at once end in the same lake.
+ * @throws MillpondError, `retryable`, where another try may succeed; the source is untouched then
+ */
+export async function ingest(
+  parts: IngestParts,
+  key: string,
+  options: IngestOptions = {},
+): Promise<Outcome> {
+  const source = parseSourceKey(key);
+  if (source.kind === "ignored") return { kind: "ignored", why: source.reason };
+  for (let attempt = 1; attempt <= tries; attempt += 1) {
+    const outcome = await ingestOnce(parts, key, source, options);
+    if (outcome !== undefined) return outcome;
+  }
+  throw new MillpondError("source-busy", `${key} changed ${tries} times while it was read`, {
+    retryable: true,
+  });
+}
+
+/** One look and one act. Undefined where something changed meanwhile: look again. */
+async function ingestOnce(
+  parts: IngestParts,
+  key: string,
+  source: Exclude<SourceKey, { kind: "ignored" }>,
+  options: IngestOptions,
+): Promise<Outcome | undefined> {
+  const { store } = parts;
+  const { table } = source;
+  const rejectedAt = rejectionKey(key, table);
+  const [rejection, output, head] = await Promise.all([
+    store.read(rejectedAt),
+    source.kind === "source" ? store.head(outputKey(key, source.table)) : undefined,
+    store.head(key),
+  ]);
+  const record = rejection === undefined ? undefined : parseRejection(rejection.text);
+  const metadata = output === undefined ? undefined : decodeOutputMetadata(output.metadata);
+  const decision = decide({
+    source: head,
+    output: output === undefined ? undefined : { etag: output.etag, metadata },
+    rejection: rejection === undefined ? undefined : { etag: rejection.etag, record },
+    millpond: version,
+  });
+
+  if (decision.kind === "done") {
+    if (decision.clearRejection && rejection !== undefined) {
+      await store.delete(rejectedAt, rejection.etag);
+    }
+    switch (decision.why) {
+      case "gone":
+        return { kind: "gone", table };
+      case "current":
+        return { kind: "unchanged", table };
+      case "rejected": {
+        const { code, message, expected } = record as RejectionRecord;
+        return {
+          kind: "rejected",
+          table,
+          rejectionKey: rejectedAt,
+          reason: { code, message, expected },
+        };
+      }
+    }
+  }
+
+  const newest = head as ObjectHead;
+  const reject = async (reason: RejectionReason, final: boolean) => {
+    const written = await store.putText(
+      rejectedAt,
+      `${JSON.stringify(
+        {
+          ...reason,
+          source: {
+            key,
+            etag: newest.etag,
+            size: newest.size,
+            modified: newest.lastModified.toISOString(),
+          },
+          time: new Date().toISOString(),
+          attempts: decision.attempt,
+          final,
+          millpond: version,
+          keptRows: metadata?.rows ?? null,
+        } satisfies RejectionRecord,
+        undefined,
+        2,
+      )}\n`,
+      { condition: conditionFor(rejection), contentType: "application/json" },
+    );
+    // A version that came meanwhile may be readable: then this record must not be the last word.
+    if (written.kind === "conflict" || (await store.head(key))?.etag !== newest.etag)
+      return undefined;
+    return { kind: "rejected", table, reason, rejectionKey: rejectedAt } as const;
+  };
+
+  if (source.kind === "unusable") {
+    const { code, message, expected } = source;
+    return await reject({ code, message, expected }, true);
+  }
+
+  const directory = path.join(parts.workspace, randomUUID());
+  await fs.mkdir(directory);
+  try {
+    const copy = await store.checkOut(key, newest.etag, directory);
+    if (copy === undefined) return undefined;
+    const converted = path.join(directory, "converted.parquet");
+    const result = await parts.engine
+      .run(
+        {
+          kind: "convert",
+          source: copy.path,
+          output: converted,
+          scratch: directory,
+          format: source.format,
+          compression: source.compression,
+        },
+        options,
+      )
+      .catch((error: unknown) => error as Error);
+    if (!(await copy.intact())) return undefined;
+    if (result instanceof SourceError) return await reject(result.reason, true);
+    if (result instanceof MillpondError && result.code === "engine-died") {
+      const final = decision.attempt >= deadlyAttempts;
+      const rejected = await reject(deadlyFile(newest.size), final);
+      if (final || rejected === undefined) return rejected;
+    }
+    if (result instanceof Error) throw result;
+
+    const { size } = await fs.stat(converted);
+    const stored = await store.putFile(outputKey(key, source.table), converted, {
+      condition: conditionFor(output),
+      contentType: "application/vnd.apache.parquet",
+      metadata: encodeOutputMetadata({
+        sourceKey: key,
+        sourceEtag: newest.etag,
+        sourceModified: newest.lastModified,
+        rows: result.rows,
+        nonce: randomUUID(),
+      }),
+    });
+    if (stored.kind === "conflict") return undefined;
+    // Clears the rejection of an older version, and finds a source that changed meanwhile.
+    if ((await store.head(key))?.etag !== newest.etag) return undefined;
+    if (rejection !== undefined) await store.delete(rejectedAt, rejection.etag);
+    return {
+      kind: "converted",
+      table: source.table,
+      rows: result.rows,
+      sourceBytes: newest.size,
+      outputBytes: size,
+    };
+  } finally {
+    await fs.rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Only what was looked at is replaced. */
+function conditionFor(existing: { etag: string } | undefined): WriteCondition {
+  return existing === undefined ? { ifAbsent: true } : { ifMatch: existing.etag };
+}
+
+function deadlyFile(size: number): RejectionReason {
+  return {
+    code: "engine-died",
+    message: `the engine ended while it read this file of ${size} bytes`,
+    expected: "a file that can be read within the memory that the ingest function has",
+  };
+}

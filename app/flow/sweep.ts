@@ -1,0 +1,59 @@
+import { prefixes } from "../contract.ts";
+import { decide } from "../lake/decide.ts";
+import { outputKey, rejectionKey } from "../lake/derived-key.ts";
+import { decodeOutputMetadata } from "../lake/output-metadata.ts";
+import { parseRejection } from "../lake/rejection.ts";
+import { parseSourceKey } from "../lake/source-key.ts";
+import type { Store } from "../store/store.ts";
+import { version } from "../version.ts";
+
+export interface SweepResult {
+  /** Sources under `inbox/`. */
+  sources: number;
+  /** Keys of those whose output or rejection is not of their newest version. */
+  stale: string[];
+}
+
+/**
+ * Finds sources that no event told of: those dropped while nothing listened, and those whose event got lost. It only
+ * finds; what is stale is then announced like any other change.
+ */
+export async function findStale(store: Store): Promise<SweepResult> {
+  const outputs = new Set<string>();
+  for await (const { key } of store.list(prefixes.lake)) outputs.add(key);
+  const rejections = new Set<string>();
+  for await (const { key } of store.list(prefixes.rejected)) rejections.add(key);
+
+  const result: SweepResult = { sources: 0, stale: [] };
+  // A record whose source is gone still has to be cleared; what remains here at the end is such.
+  for await (const source of store.list(prefixes.inbox)) {
+    const parsed = parseSourceKey(source.key);
+    if (parsed.kind === "ignored") continue;
+    result.sources += 1;
+    const rejectedAt = rejectionKey(source.key, parsed.table);
+    const rejection = rejections.delete(rejectedAt) ? await store.read(rejectedAt) : undefined;
+    const convertedAt = parsed.kind === "source" ? outputKey(source.key, parsed.table) : undefined;
+    const output =
+      convertedAt !== undefined && outputs.has(convertedAt)
+        ? await store.head(convertedAt)
+        : undefined;
+    const decision = decide({
+      source,
+      output:
+        output === undefined
+          ? undefined
+          : { etag: output.etag, metadata: decodeOutputMetadata(output.metadata) },
+      rejection:
+        rejection === undefined
+          ? undefined
+          : { etag: rejection.etag, record: parseRejection(rejection.text) },
+      millpond: version,
+    });
+    if (decision.kind === "convert" || decision.clearRejection) result.stale.push(source.key);
+  }
+  for (const key of rejections) {
+    const record = parseRejection((await store.read(key))?.text ?? "");
+    if (record !== undefined) result.stale.push(record.source.key);
+  }
+  return result;
+}

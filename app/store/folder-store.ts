@@ -1,0 +1,346 @@
+import { createHash, randomUUID } from "node:crypto";
+import fs from "node:fs";
+import fsp from "node:fs/promises";
+import path from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { MillpondError } from "../errors.ts";
+import type {
+  LocalCopy,
+  ObjectHead,
+  ObjectSummary,
+  PutOptions,
+  PutResult,
+  Store,
+  WriteCondition,
+} from "./store.ts";
+
+/** Millpond's own things in the folder of a pond. */
+export const privateFolder = ".millpond";
+const sidecarFile = "objects.sqlite";
+/** How long a write waits for another process in its critical section, which is one rename long. */
+const lockWaitMs = 10_000;
+/**
+ * A file may be written to within the tick of the clock in which it was last looked at, and then its times don't show
+ * it. What is younger than this is looked at again. @see https://git-scm.com/docs/racy-git
+ */
+const racyMs = 50;
+
+/** What tells one state of a file from another. */
+interface Identity {
+  inode: bigint;
+  size: bigint;
+  modifiedNs: bigint;
+}
+
+/** What the sidecar knows of a file, true as long as the file's identity is the same. */
+interface SidecarRow extends Identity {
+  etag: string;
+  metadata: string;
+}
+
+/**
+ * A folder as a store. Objects are plain files, so that people drop and read them with any tool. ETags and metadata are
+ * in a sidecar, an SQLite database beside them, each row checked against its file: a file that somebody else wrote has
+ * its content's SHA-256 as ETag, and no metadata. The database also is the lock that makes conditional writes atomic
+ * between processes. Losing it loses no data: outputs are then made anew.
+ */
+export class FolderStore implements Store {
+  readonly root: string;
+  readonly #scratch: string;
+  readonly #database: DatabaseSync;
+  readonly #select: StatementSync;
+  readonly #upsert: StatementSync;
+  readonly #remove: StatementSync;
+
+  private constructor(root: string, scratch: string, database: DatabaseSync) {
+    this.root = root;
+    this.#scratch = scratch;
+    this.#database = database;
+    this.#select = database.prepare(
+      "SELECT inode, size, modified_ns AS modifiedNs, etag, metadata FROM object WHERE key = ?",
+    );
+    this.#select.setReadBigInts(true);
+    this.#upsert = database.prepare("INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?, ?, ?)");
+    this.#remove = database.prepare("DELETE FROM object WHERE key = ?");
+  }
+
+  /**
+   * Opens the store in a folder, which is made where it is missing.
+   * @param scratch a folder on the same file system, for files on their way in
+   * @throws MillpondError `folder` where the folder can't be written
+   */
+  static open(folder: string, scratch: string): FolderStore {
+    const root = path.resolve(folder);
+    try {
+      fs.mkdirSync(path.join(root, privateFolder), { recursive: true });
+      const database = new DatabaseSync(path.join(root, privateFolder, sidecarFile), {
+        timeout: lockWaitMs,
+      });
+      database.exec(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; " +
+          "CREATE TABLE IF NOT EXISTS object (key TEXT PRIMARY KEY, inode INTEGER, size INTEGER, " +
+          "modified_ns INTEGER, etag TEXT NOT NULL, metadata TEXT NOT NULL) STRICT, WITHOUT ROWID",
+      );
+      return new FolderStore(root, scratch, database);
+    } catch (error) {
+      const reason = (error as Error).message;
+      throw new MillpondError("folder", `can't write to the folder ${root}: ${reason}`, {
+        cause: error,
+      });
+    }
+  }
+
+  async head(key: string): Promise<ObjectHead | undefined> {
+    const file = this.#fileOf(key);
+    const stat = file === undefined ? undefined : await statFile(file);
+    if (file === undefined || stat === undefined) return undefined;
+    const known = this.#known(key, stat);
+    const etag = known?.etag ?? (await this.#hash(key, file));
+    if (etag === undefined) return undefined;
+    return {
+      ...summary(key, etag, stat),
+      metadata: known === undefined ? {} : (JSON.parse(known.metadata) as Record<string, string>),
+    };
+  }
+
+  async *list(prefix: string): AsyncIterable<ObjectSummary> {
+    // A prefix need not end at a folder.
+    const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
+    const start = this.#fileOf(folder.replace(/\/$/, ""), true);
+    if (start === undefined) return;
+    const entries = await fsp.readdir(start, { withFileTypes: true }).catch(orMissing);
+    for (const entry of entries ?? []) {
+      const key = `${folder}${entry.name}`;
+      if (key === privateFolder) continue;
+      if (entry.isDirectory()) {
+        if (`${key}/`.startsWith(prefix) || prefix.startsWith(`${key}/`)) {
+          yield* this.list(prefix.startsWith(`${key}/`) ? prefix : `${key}/`);
+        }
+      } else if (entry.isFile() && key.startsWith(prefix)) {
+        const found = await this.head(key);
+        if (found !== undefined) {
+          const { metadata: _, ...rest } = found;
+          yield rest;
+        }
+      }
+    }
+  }
+
+  async read(key: string): Promise<{ etag: string; text: string } | undefined> {
+    for (;;) {
+      const before = await this.head(key);
+      if (before === undefined) return undefined;
+      const text = await fsp.readFile(this.#fileOf(key) as string, "utf8").catch(orMissing);
+      const after = await this.head(key);
+      if (text !== undefined && after?.etag === before.etag) return { etag: before.etag, text };
+    }
+  }
+
+  async checkOut(key: string, etag: string, directory: string): Promise<LocalCopy | undefined> {
+    const file = this.#fileOf(key);
+    if (file === undefined) return undefined;
+    const copy = path.join(directory, `source-${randomUUID()}`);
+    // A second name for the same bytes: one that holds no pattern, and that stays when the first is replaced.
+    const linked = await fsp.link(file, copy).then(
+      () => true,
+      async (error: NodeJS.ErrnoException) => {
+        if (error.code === "ENOENT") return false;
+        // Some file systems have no links.
+        await fsp.copyFile(file, copy, fs.constants.COPYFILE_FICLONE);
+        return true;
+      },
+    );
+    if (!linked) return undefined;
+    // What is linked may already be another file than the caller saw.
+    const before = await statFile(copy);
+    if (before === undefined || (await hashOrKnown(copy, this.#known(key, before))) !== etag) {
+      return undefined;
+    }
+    return {
+      path: copy,
+      intact: async () => {
+        const after = await statFile(copy);
+        if (after === undefined || !same(after, before)) return false;
+        return !isRacy(after) || (await hashFile(copy)) === etag;
+      },
+    };
+  }
+
+  async putFile(key: string, file: string, options: PutOptions): Promise<PutResult> {
+    const target = this.#fileOf(key);
+    if (target === undefined) throw badKey(key);
+    await fsp.mkdir(path.dirname(target), { recursive: true });
+    // The content is somebody's file until a write replaces it: its ETag may have to be read first.
+    const current = await this.head(key);
+    return this.#exclusively(() => {
+      if (!this.#holds(key, target, options.condition, current)) return { kind: "conflict" };
+      const etag = randomUUID();
+      const stat = fs.statSync(file, { bigint: true });
+      this.#upsert.run(
+        key,
+        stat.ino,
+        stat.size,
+        stat.mtimeNs,
+        etag,
+        JSON.stringify(options.metadata ?? {}),
+      );
+      // Last, so that a process that is killed between the two leaves a row that describes no file, and is passed over.
+      fs.renameSync(file, target);
+      return { kind: "stored", etag };
+    });
+  }
+
+  async putText(key: string, text: string, options: PutOptions): Promise<PutResult> {
+    const temporary = path.join(this.#scratch, `put-${randomUUID()}`);
+    await fsp.writeFile(temporary, text);
+    try {
+      return await this.putFile(key, temporary, options);
+    } finally {
+      await fsp.rm(temporary, { force: true });
+    }
+  }
+
+  async delete(key: string, etag: string): Promise<void> {
+    const file = this.#fileOf(key);
+    if (file === undefined) return;
+    const current = await this.head(key);
+    if (current?.etag !== etag) return;
+    this.#exclusively(() => {
+      if (!this.#holds(key, file, { ifMatch: etag }, current)) return;
+      fs.rmSync(file, { force: true });
+      this.#remove.run(key);
+    });
+  }
+
+  locate(key: string): string {
+    const file = this.#fileOf(key);
+    if (file === undefined) throw badKey(key);
+    return file;
+  }
+
+  locatePrefix(prefix: string): string {
+    return `${path.join(this.root, prefix).replace(/\/$/, "")}/`;
+  }
+
+  async close(): Promise<void> {
+    this.#database.close();
+  }
+
+  /**
+   * The file that holds a key. Undefined for a key that no file of this folder can hold: with `.`, `..` or an empty
+   * part, with a NUL, or longer than the file system takes. Such an object does not exist.
+   */
+  #fileOf(key: string, folder = false): string | undefined {
+    if (folder && key === "") return this.root;
+    const parts = key.split("/");
+    const impossible = parts.some(
+      (part) => part === "" || part === "." || part === ".." || Buffer.byteLength(part) > 255,
+    );
+    if (impossible || key.includes("\0") || parts[0] === privateFolder) return undefined;
+    return path.join(this.root, ...parts);
+  }
+
+  #known(key: string, stat: fs.BigIntStats): SidecarRow | undefined {
+    const row = this.#select.get(key) as unknown as SidecarRow | undefined;
+    return row !== undefined && same(stat, row) ? row : undefined;
+  }
+
+  /** Reads the ETag of a file that the sidecar doesn't know, and remembers it if the file stood still. */
+  async #hash(key: string, file: string): Promise<string | undefined> {
+    for (;;) {
+      const before = await statFile(file);
+      if (before === undefined) return undefined;
+      const etag = await hashFile(file).catch(orMissing);
+      const after = await statFile(file);
+      if (etag === undefined || after === undefined || !same(after, identity(before))) continue;
+      if (!isRacy(after)) {
+        this.#exclusively(() =>
+          this.#upsert.run(key, after.ino, after.size, after.mtimeNs, etag, "{}"),
+        );
+      }
+      return etag;
+    }
+  }
+
+  /** Whether a condition holds, asked inside the critical section; `seen` is what it was just before. */
+  #holds(
+    key: string,
+    file: string,
+    condition: WriteCondition,
+    seen: ObjectHead | undefined,
+  ): boolean {
+    const stat = fs.statSync(file, { bigint: true, throwIfNoEntry: false });
+    if ("ifAbsent" in condition) return stat === undefined;
+    if (stat === undefined) return false;
+    const known = this.#known(key, stat);
+    if (known !== undefined) return known.etag === condition.ifMatch;
+    // Somebody else's file: still the one whose content was read.
+    return (
+      seen?.etag === condition.ifMatch &&
+      BigInt(seen.size) === stat.size &&
+      seen.lastModified.getTime() === modified(stat).getTime()
+    );
+  }
+
+  /** Runs a critical section of all processes that have this folder open. Synchronous, and short. */
+  #exclusively<T>(section: () => T): T {
+    this.#database.exec("BEGIN IMMEDIATE");
+    try {
+      const result = section();
+      this.#database.exec("COMMIT");
+      return result;
+    } catch (error) {
+      this.#database.exec("ROLLBACK");
+      throw error;
+    }
+  }
+}
+
+function badKey(key: string): MillpondError {
+  return new MillpondError("key", `no file of a folder can hold the key ${JSON.stringify(key)}`);
+}
+
+function orMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+  throw error;
+}
+
+/** Undefined for anything but a plain file: a link may lead out of the folder. */
+async function statFile(file: string): Promise<fs.BigIntStats | undefined> {
+  const stat = await fsp.lstat(file, { bigint: true }).catch(orMissing);
+  return stat?.isFile() ? stat : undefined;
+}
+
+function identity(stat: fs.BigIntStats): Identity {
+  return { inode: stat.ino, size: stat.size, modifiedNs: stat.mtimeNs };
+}
+
+function same(stat: fs.BigIntStats, other: Identity | fs.BigIntStats): boolean {
+  const known = "inode" in other ? other : identity(other);
+  return stat.ino === known.inode && stat.size === known.size && stat.mtimeNs === known.modifiedNs;
+}
+
+/** When the bytes got here: a file that was moved keeps the time of its content. */
+function modified(stat: fs.BigIntStats): Date {
+  return new Date(Math.max(Number(stat.mtimeMs), Number(stat.birthtimeMs)));
+}
+
+function isRacy(stat: fs.BigIntStats): boolean {
+  return Date.now() - Number(stat.mtimeMs) < racyMs;
+}
+
+function summary(key: string, etag: string, stat: fs.BigIntStats): ObjectSummary {
+  return { key, etag, size: Number(stat.size), lastModified: modified(stat) };
+}
+
+async function hashFile(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of fs.createReadStream(file, { highWaterMark: 1 << 20 })) {
+    hash.update(chunk as Buffer);
+  }
+  return hash.digest("hex").slice(0, 32);
+}
+
+async function hashOrKnown(file: string, known: SidecarRow | undefined): Promise<string> {
+  return known?.etag ?? (await hashFile(file));
+}
