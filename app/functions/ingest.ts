@@ -1,0 +1,80 @@
+import type { Context } from "aws-lambda";
+import { MillpondError } from "../errors.ts";
+import { decodeObjectEvents } from "../events/s3-event.ts";
+import { ingest, type Outcome } from "../flow/ingest.ts";
+import type { Pond } from "../pond.ts";
+import { invocation, processPond } from "./invocation.ts";
+
+/** How many sources of one invocation ended how. */
+export type IngestSummary = Record<Outcome["kind"] | "refused", number>;
+
+/** Time that is left for the answer when the engine is stopped. */
+const spareMs = 3000;
+
+/** Takes events of S3, raw or from SNS, and makes the lake hold the newest version of each source they name. */
+export function createHandler(open: () => Promise<Pond>) {
+  return async (event: unknown, context: Context): Promise<IngestSummary> => {
+    const pond = await open();
+    return await invocation(context, pond.logger, () => ingestEvents(pond, event, context));
+  };
+}
+
+async function ingestEvents(pond: Pond, event: unknown, context: Context): Promise<IngestSummary> {
+  const { logger } = pond;
+  const summary: IngestSummary = {
+    converted: 0,
+    unchanged: 0,
+    gone: 0,
+    rejected: 0,
+    ignored: 0,
+    refused: 0,
+  };
+  const events = decodeObjectEvents(event);
+  if (events.length === 0) logger.info("an event without objects: nothing to do");
+  const deadline = Date.now() + context.getRemainingTimeInMillis() - spareMs;
+  const failures: unknown[] = [];
+  for (const { bucket, key } of events) {
+    if (bucket !== pond.bucket) {
+      summary.refused += 1;
+      logger.warn("refused an event of another bucket", { bucket, expected: pond.bucket });
+      continue;
+    }
+    try {
+      const begun = performance.now();
+      const outcome = await ingest(pond.ingest, key, { deadline });
+      summary[outcome.kind] += 1;
+      const milliseconds = Math.round(performance.now() - begun);
+      logger.log(outcome.kind === "rejected" ? "warn" : "info", outcome.kind, {
+        source: key,
+        ...facts(outcome),
+        milliseconds,
+      });
+    } catch (error) {
+      // The other files go on; this one is tried again with the event.
+      logger.error("could not ingest", { source: key, error });
+      failures.push(error);
+    }
+  }
+  if (failures.length === 0) return summary;
+  throw new MillpondError(
+    "ingest-failed",
+    `${failures.length} of ${events.length} sources could not be ingested`,
+    { retryable: true, cause: failures[0] },
+  );
+}
+
+function facts(outcome: Outcome): Record<string, unknown> {
+  const { kind: _, ...rest } = outcome;
+  if (outcome.kind !== "rejected") return rest;
+  const { code, message, line, column } = outcome.reason;
+  return {
+    table: outcome.table,
+    code,
+    reason: message,
+    line,
+    column,
+    record: outcome.rejectionKey,
+  };
+}
+
+export const handler = createHandler(processPond);

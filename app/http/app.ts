@@ -1,0 +1,213 @@
+import fsp from "node:fs/promises";
+import { Readable } from "node:stream";
+import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import type { Engine } from "../engine/engine.ts";
+import { MillpondError } from "../errors.ts";
+import { type Answer, type AskParts, ask, type Question } from "../flow/ask.ts";
+import type { Catalog } from "../flow/catalog.ts";
+import type { SavedQueries } from "../flow/saved-queries.ts";
+import type { Logger } from "../logger.ts";
+import { type QueryFormat, queryFormats } from "../query/result-format.ts";
+import { readSavedParameters, type SavedQuery } from "../query/saved-query.ts";
+import { version } from "../version.ts";
+import { type Problem, problemOf } from "./problem.ts";
+import { mostBodyBytes, readFormat, readParameters, readQuestion } from "./question.ts";
+import { clientOf, type Tokens } from "./tokens.ts";
+
+export interface HttpParts {
+  catalog: Catalog;
+  engine: Engine;
+  saved: SavedQueries;
+  /** A folder for answers on their way out. */
+  workspace: string;
+  logger: Logger;
+  /** Milliseconds from a request's arrival to its answer. */
+  deadlineMs: number;
+  /** Who may ask. Undefined: anybody who can reach the server, which then must listen on the loopback alone. */
+  tokens: Tokens | undefined;
+}
+
+/** What each route is for; `GET /` answers with it, and a wrong method is told by it. */
+const routes: readonly { method: "GET" | "POST"; path: string; what: string }[] = [
+  { method: "GET", path: "/", what: "this list" },
+  { method: "GET", path: "/health", what: "whether the engine runs" },
+  { method: "GET", path: "/hello", what: "a greeting, for smoke tests" },
+  { method: "GET", path: "/tables", what: "the tables: files, rows, bytes, columns" },
+  { method: "GET", path: "/tables/:name", what: "one table, its sources and what was rejected" },
+  { method: "POST", path: "/query", what: 'SQL: {"sql": "select …", "params": […]}' },
+  { method: "GET", path: "/query", what: "SQL: ?sql=select …&params=[…]&format=csv" },
+  { method: "GET", path: "/q", what: "the saved queries and their parameters" },
+  { method: "GET", path: "/q/:saved", what: "a saved query: ?<parameter>=…&format=csv" },
+];
+
+/** The routes of the query function, the same under Lambda and on one machine. */
+export function createHttpApp(parts: HttpParts): Hono {
+  const { catalog, engine, saved, logger, tokens } = parts;
+  const app = new Hono();
+  const asker: AskParts = { catalog, engine, workspace: parts.workspace };
+  const deadline = () => ({ deadline: Date.now() + parts.deadlineMs });
+
+  app.use(async (c, next) => {
+    const begun = performance.now();
+    await next();
+    logger.info("request", {
+      method: c.req.method,
+      // Not the query string: it may hold SQL and its parameters.
+      path: c.req.path,
+      status: c.res.status,
+      milliseconds: Math.round(performance.now() - begun),
+    });
+  });
+
+  app.use(async (c, next) => {
+    if (tokens === undefined || c.req.path === "/health") return await next();
+    if (clientOf(tokens, c.req.header("authorization")) === undefined) {
+      throw new MillpondError("unauthorized", "send a token: Authorization: Bearer <token>");
+    }
+    await next();
+  });
+
+  app.get("/", (c) => c.json({ millpond: version, routes }));
+
+  app.get("/health", async (c) => {
+    await engine.start();
+    return c.json({ status: "ok", millpond: version });
+  });
+
+  app.get("/tables", async (c) => c.json({ tables: await catalog.summaries(deadline()) }));
+
+  app.get("/tables/:name", async (c) => {
+    const name = c.req.param("name");
+    const table = await catalog.details(name, deadline());
+    if (table === undefined) {
+      throw new MillpondError("not-found", `there is no table ${name}: GET /tables lists them`);
+    }
+    return c.json(table);
+  });
+
+  app.post("/query", bodyLimit({ maxSize: mostBodyBytes, onError: tooLarge }), async (c) => {
+    const type = c.req.header("content-type");
+    if (type !== undefined && !/^application\/json\s*(;|$)/i.test(type)) {
+      throw new MillpondError("media-type", `the body must be application/json, got ${type}`);
+    }
+    const format = readFormat(c.req.query("format"), c.req.header("accept"));
+    const question = readQuestion(await c.req.text());
+    return await respond(asker, { ...question, format }, deadline());
+  });
+
+  app.get("/query", async (c) => {
+    const sql = c.req.query("sql");
+    if (sql === undefined) {
+      throw new MillpondError("body-invalid", "sql is missing: GET /query?sql=select …");
+    }
+    const format = readFormat(c.req.query("format"), c.req.header("accept"));
+    const parameters = readParameters(c.req.query("params"));
+    return await respond(asker, { sql, parameters, format }, deadline());
+  });
+
+  app.get("/q", async (c) => c.json({ queries: (await saved.all()).map(published) }));
+
+  app.get("/q/:saved", async (c) => {
+    const name = c.req.param("saved");
+    const query = await saved.find(name);
+    if (query === undefined) {
+      throw new MillpondError("not-found", `there is no saved query ${name}: GET /q lists them`);
+    }
+    const { format: named, ...given } = c.req.query();
+    const format = readFormat(named, c.req.header("accept"));
+    const parameters = readSavedParameters(query, given);
+    return await respond(asker, { sql: query.sql, parameters, format }, deadline());
+  });
+
+  app.notFound((c) => {
+    const path = c.req.path;
+    const methods = routes.filter((route) => matches(route.path, path)).map((r) => r.method);
+    if (methods.length > 0 && !(methods as string[]).includes(c.req.method)) {
+      const allow = methods.join(", ");
+      const error = new MillpondError("method-not-allowed", `${path} takes ${allow}`);
+      return problem(problemOf(error), { allow });
+    }
+    return problem(problemOf(new MillpondError("not-found", `there is nothing at ${path}`)));
+  });
+
+  app.onError((error) => {
+    const found = problemOf(error);
+    if (found.status >= 500) logger.error("request failed", { error });
+    else logger.debug("request refused", { code: found.code });
+    return problem(
+      found,
+      found.status === 401 ? { "www-authenticate": 'Bearer realm="millpond"' } : {},
+    );
+  });
+
+  return app;
+}
+
+function tooLarge(): never {
+  throw new MillpondError("body-too-large", `the body may have at most ${mostBodyBytes} bytes`);
+}
+
+function matches(route: string, path: string): boolean {
+  const pattern = route.replace(/:[^/]+/g, "[^/]+");
+  return new RegExp(`^${pattern}/?$`).test(path);
+}
+
+/** A saved query as `GET /q` shows it: its SQL is the operator's. */
+function published({ name, description, parameters }: SavedQuery) {
+  return { name, description, parameters };
+}
+
+function problem(found: Problem, headers: Record<string, string> = {}): Response {
+  return new Response(`${JSON.stringify(found)}\n`, {
+    status: found.status as ContentfulStatusCode,
+    headers: { "content-type": "application/problem+json", ...headers },
+  });
+}
+
+async function respond(
+  parts: AskParts,
+  question: Question,
+  options: { deadline: number },
+): Promise<Response> {
+  const answer = await ask(parts, question, options);
+  const [before, after] = question.format === "json" ? envelope(answer) : ["", ""];
+  // The file has no name from here on: it is gone when the stream is closed, however that happens.
+  const handle = await fsp.open(answer.file);
+  await fsp.rm(answer.file);
+  const length = Buffer.byteLength(before) + answer.bytes + Buffer.byteLength(after);
+  return new Response(
+    Readable.toWeb(Readable.from(pieces(handle, before, after))) as ReadableStream,
+    {
+      headers: {
+        "content-type": contentType(question.format),
+        "content-length": String(length),
+        "x-millpond-rows": String(answer.rows),
+        "x-millpond-elapsed": answer.elapsed.toFixed(6),
+      },
+    },
+  );
+}
+
+async function* pieces(handle: fsp.FileHandle, before: string, after: string) {
+  try {
+    if (before !== "") yield Buffer.from(before);
+    yield* handle.createReadStream({ autoClose: false, highWaterMark: 1 << 18 });
+    if (after !== "") yield Buffer.from(after);
+  } finally {
+    await handle.close();
+  }
+}
+
+function contentType(format: QueryFormat): string {
+  const { mediaType } = queryFormats[format];
+  return format === "csv" ? `${mediaType}; charset=utf-8; header=present` : mediaType;
+}
+
+/** What stands before and after the rows, which DuckDB wrote as a JSON array: the shape of ClickHouse's `JSON`. */
+function envelope({ columns, rows, elapsed }: Answer): [string, string] {
+  const meta = JSON.stringify(columns);
+  const statistics = JSON.stringify({ elapsed: Number(elapsed.toFixed(6)) });
+  return [`{"meta":${meta},"data":`, `,"rows":${rows},"statistics":${statistics}}\n`];
+}

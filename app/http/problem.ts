@@ -1,0 +1,67 @@
+import { MillpondError } from "../errors.ts";
+
+/** Which status each code of an error has. A code that stands nowhere here is ours to mend: 500. */
+const statuses: Readonly<Record<string, number>> = {
+  "sql-invalid": 400,
+  "table-unknown": 400,
+  "parameters-invalid": 400,
+  "body-invalid": 400,
+  "format-unknown": 400,
+  unauthorized: 401,
+  "sql-refused": 403,
+  "not-found": 404,
+  "method-not-allowed": 405,
+  "not-acceptable": 406,
+  deadline: 408,
+  "body-too-large": 413,
+  "media-type": 415,
+  "tables-changed": 503,
+  "out-of-memory": 507,
+  "out-of-disk": 507,
+};
+
+/** What to do about an error whose own message, DuckDB's, is not for callers. */
+const advice: Readonly<Record<string, string>> = {
+  deadline:
+    "the query took longer than it may: ask for less at a time, or let the operator raise MILLPOND_QUERY_DEADLINE_SECONDS",
+  "out-of-memory":
+    "the query needs more memory than it may use: ask for less at a time, or let the operator give the function more",
+  "out-of-disk":
+    "the query needs more disk than it may use: ask for less at a time, or let the operator raise MILLPOND_DISK_MIB",
+};
+
+/** An error as RFC 9457 has it. `code` is stable; `type` is the code as a URN. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  code: string;
+  detail: string;
+  [extension: string]: unknown;
+}
+
+export function problemOf(error: unknown): Problem {
+  const known = error instanceof MillpondError ? statuses[error.code] : undefined;
+  if (!(error instanceof MillpondError) || known === undefined) {
+    return {
+      type: "urn:millpond:problem:internal",
+      title: "Internal Server Error",
+      status: 500,
+      code: "internal",
+      detail: "something went wrong inside; the log has the details under this request's id",
+    };
+  }
+  return {
+    ...error.details,
+    type: `urn:millpond:problem:${error.code}`,
+    title: titleOf(error.code),
+    status: known,
+    code: error.code,
+    detail: advice[error.code] ?? error.message,
+  };
+}
+
+function titleOf(code: string): string {
+  const words = code.replaceAll("-", " ").replace(/^sql\b/, "SQL");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}

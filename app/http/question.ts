@@ -1,0 +1,97 @@
+import * as v from "valibot";
+import type { Parameters } from "../engine/protocol.ts";
+import { MillpondError } from "../errors.ts";
+import {
+  formatNames,
+  isQueryFormat,
+  negotiateFormat,
+  type QueryFormat,
+} from "../query/result-format.ts";
+
+/** Bytes of a request's body that are read. */
+export const mostBodyBytes = 1_000_000;
+
+const parameterValue = v.union(
+  [v.string(), v.number(), v.bigint(), v.boolean(), v.null()],
+  "a parameter is a string, a number, true, false or null",
+);
+const parameters = v.union(
+  [v.array(parameterValue), v.record(v.string(), parameterValue)],
+  "params is a list of values, or an object of names and values",
+);
+const body = v.strictObject({
+  sql: v.string("sql must be a string"),
+  params: v.optional(parameters),
+});
+
+/**
+ * Reads the body of `POST /query`: `{"sql": "…", "params": […] or {…}}`.
+ * @throws MillpondError `body-invalid`
+ */
+export function readQuestion(text: string): { sql: string; parameters: Parameters } {
+  const parsed = v.safeParse(body, parseJson(text, "the body"));
+  if (!parsed.success) throw invalid(parsed.issues);
+  return { sql: parsed.output.sql, parameters: parsed.output.params ?? [] };
+}
+
+/** Reads the `params` of `GET /query`: JSON, as in the body. Absent: none. */
+export function readParameters(text: string | undefined): Parameters {
+  if (text === undefined) return [];
+  const parsed = v.safeParse(parameters, parseJson(text, "params"));
+  if (!parsed.success) throw invalid(parsed.issues);
+  return parsed.output;
+}
+
+type Reviver = (this: unknown, key: string, value: unknown) => unknown;
+
+/** JSON whose integers beyond 2^53 stay what they are, as bigint. */
+function parseJson(text: string, what: string): unknown {
+  try {
+    // TypeScript doesn't know yet of the third argument. @see https://tc39.es/ecma262/#sec-json.parse
+    const exact = (_key: string, value: unknown, context?: { source?: string }) =>
+      typeof value === "number" &&
+      Number.isInteger(value) &&
+      !Number.isSafeInteger(value) &&
+      /^-?\d+$/.test(context?.source ?? "")
+        ? BigInt(context?.source as string)
+        : value;
+    return JSON.parse(text, exact as Reviver);
+  } catch (error) {
+    throw new MillpondError("body-invalid", `${what} must be JSON: ${(error as Error).message}`);
+  }
+}
+
+function invalid(issues: readonly v.BaseIssue<unknown>[]): MillpondError {
+  const problems = issues.map((issue) => {
+    const where = v.getDotPath(issue);
+    return where === null || issue.message.startsWith(where)
+      ? issue.message
+      : `${where}: ${issue.message}`;
+  });
+  return new MillpondError(
+    "body-invalid",
+    `expected {"sql": "select …", "params": […]}: ${problems.join("; ")}`,
+  );
+}
+
+/**
+ * The format of an answer: `?format=`, else by `Accept`.
+ * @throws MillpondError `format-unknown`, `not-acceptable`
+ */
+export function readFormat(named: string | undefined, accept: string | undefined): QueryFormat {
+  if (named !== undefined) {
+    if (isQueryFormat(named)) return named;
+    throw new MillpondError(
+      "format-unknown",
+      `format must be one of ${formatNames.join(", ")}, got "${named}"`,
+    );
+  }
+  const format = negotiateFormat(accept);
+  if (format === undefined) {
+    throw new MillpondError(
+      "not-acceptable",
+      `none of the media types in Accept can be answered; ?format= takes ${formatNames.join(", ")}`,
+    );
+  }
+  return format;
+}
