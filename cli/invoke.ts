@@ -1,0 +1,164 @@
+import fsSync from "node:fs";
+import fs from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import readline from "node:readline";
+import { fileURLToPath } from "node:url";
+import { Command } from "commander";
+import { environmentNames, type FunctionName, functionNames, prefixes } from "../app/contract.ts";
+import { closeProcessPond, type Handler } from "../app/functions/invocation.ts";
+import { copySample, defaultFolder } from "./local.ts";
+import { localContext } from "./local-context.ts";
+import { UsageError } from "./usage-error.ts";
+
+const eventsFolder = fileURLToPath(new URL("../events/", import.meta.url));
+
+/** One event to invoke with, and where it came from, for messages. */
+type EventSource = { kind: "path"; path: string } | { kind: "data"; text: string };
+
+interface InvokeOptions {
+  function?: string;
+  sources: EventSource[];
+  dir?: string;
+  all: boolean;
+}
+
+export function invokeCommand(): Command {
+  // One list for both options, as their order is the order of the events.
+  const sources: EventSource[] = [];
+  return new Command("invoke")
+    .description("run a function on this machine with events, as Lambda would")
+    .option("-f, --function <name>", `one of ${functionNames.join(", ")}`)
+    .option(
+      "-p, --path <file>",
+      "an event in a file; - reads one event a line from standard input",
+      (file) => {
+        sources.push({ kind: "path", path: file });
+      },
+    )
+    .option("-d, --data <json>", "an event as JSON", (text) => {
+      sources.push({ kind: "data", text });
+    })
+    .option(
+      "--dir <folder>",
+      `the folder of the pond (default: ${environmentNames.store}, else "${defaultFolder}")`,
+    )
+    .option(
+      "--all",
+      "run every event in events/, each with the function its name begins with, in a folder of its own",
+      false,
+    )
+    .addHelpText(
+      "after",
+      `
+-p and -d can be given several times; with neither, the event is {}.
+Standard output gets what the function returns, one JSON value a line; standard error gets its log.
+Exit code: 0 all returned, 1 one threw (its error is printed as Lambda reports it), 2 the call is wrong.`,
+    )
+    .action(async (options: Omit<InvokeOptions, "sources">) => {
+      process.exitCode = await invoke({ ...options, sources });
+    });
+}
+
+async function invoke(options: InvokeOptions): Promise<number> {
+  if (options.all) return await invokeAll(options);
+  const name = readFunction(options.function);
+  // All are read before the first runs: a mistake in the last shall not leave half of them done.
+  const events = await readEvents(options.sources);
+  process.env[environmentNames.store] = path.resolve(
+    options.dir ?? process.env[environmentNames.store] ?? defaultFolder,
+  );
+  try {
+    return await run(name, events);
+  } finally {
+    await closeProcessPond();
+  }
+}
+
+/** Each file of events/, in a temporary pond with the sample in its inbox, so that a fresh clone has something to do. */
+async function invokeAll(options: InvokeOptions): Promise<number> {
+  if (options.function !== undefined || options.sources.length > 0) {
+    throw new UsageError("--all goes without -f, -p and -d");
+  }
+  const folder = options.dir ?? (await fs.mkdtemp(path.join(os.tmpdir(), "millpond-")));
+  process.env[environmentNames.store] = path.resolve(folder);
+  try {
+    await fs.mkdir(path.join(folder, prefixes.inbox), { recursive: true });
+    if (options.dir === undefined) await copySample(folder);
+    let worst = 0;
+    for (const file of (await fs.readdir(eventsFolder)).sort()) {
+      const name = readFunction(file.split(/[-.]/)[0]);
+      process.stderr.write(`${name} ← events/${file}\n`);
+      const source = { kind: "path", path: path.join(eventsFolder, file) } as const;
+      worst = Math.max(worst, await run(name, await readEvents([source])));
+    }
+    return worst;
+  } finally {
+    await closeProcessPond();
+    if (options.dir === undefined) await fs.rm(folder, { recursive: true, force: true });
+  }
+}
+
+function readFunction(name: string | undefined): FunctionName {
+  const known = functionNames.find((one) => one === name);
+  if (known !== undefined) return known;
+  const problem = name === undefined ? "no function was named" : `there is no function "${name}"`;
+  throw new UsageError(`${problem}: -f takes one of ${functionNames.join(", ")}`);
+}
+
+async function readEvents(sources: readonly EventSource[]): Promise<unknown[]> {
+  const events: unknown[] = [];
+  for (const source of sources) {
+    if (source.kind === "data") {
+      events.push(parseEvent(source.text, "-d"));
+    } else if (source.path === "-") {
+      let line = 0;
+      for await (const text of readline.createInterface({ input: process.stdin })) {
+        line += 1;
+        if (text.trim() !== "") events.push(parseEvent(text, `line ${line} of standard input`));
+      }
+    } else {
+      const text = await fs.readFile(source.path, "utf8").catch((error: NodeJS.ErrnoException) => {
+        throw new UsageError(`can't read the event ${source.path}: ${error.message}`);
+      });
+      events.push(parseEvent(text, source.path));
+    }
+  }
+  return sources.length === 0 ? [{}] : events;
+}
+
+function parseEvent(text: string, where: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const reason = (error as Error).message;
+    throw new UsageError(
+      `the event in ${where} is not JSON: ${reason}; functions: ${functionNames.join(", ")}`,
+    );
+  }
+}
+
+async function run(name: FunctionName, events: readonly unknown[]): Promise<number> {
+  const module = (await import(`../app/functions/${name}.ts`)) as { handler: Handler };
+  let code = 0;
+  for (const event of events) {
+    try {
+      print((await module.handler(event, localContext(name))) ?? null);
+    } catch (error) {
+      print(asLambdaReports(error));
+      code = 1;
+    }
+  }
+  return code;
+}
+
+/** The payload of a failed invocation. @see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-exceptions.html */
+function asLambdaReports(error: unknown) {
+  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+  return { errorType: name, errorMessage: message, trace: (stack ?? "").split("\n") };
+}
+
+function print(value: unknown): void {
+  // Written at once, so that it is out before an exit whatever standard output is.
+  fsSync.writeSync(1, `${JSON.stringify(value)}\n`);
+}

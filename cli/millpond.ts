@@ -1,0 +1,39 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from "commander";
+import { MillpondError } from "../app/errors.ts";
+import { version } from "../app/version.ts";
+import { demoCommand } from "./demo.ts";
+import { invokeCommand } from "./invoke.ts";
+import { localCommand } from "./local.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** Exit codes: 0 done, 1 it failed, 2 the call itself is wrong. */
+const program = new Command("millpond")
+  .description("Files dropped in a folder or a bucket become tables; SQL over HTTP reads them.")
+  .version(version)
+  .showHelpAfterError("(--help shows the options)")
+  .exitOverride();
+for (const command of [localCommand(), invokeCommand(), demoCommand()]) {
+  program.addCommand(command.copyInheritedSettings(program));
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+function report(error: unknown): number {
+  // Commander has already said what is wrong, or shown what was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof UsageError) {
+    process.stderr.write(`error: ${error.message}\n`);
+    return 2;
+  }
+  if (error instanceof MillpondError) {
+    process.stderr.write(`error: ${error.message}\n`);
+    return 1;
+  }
+  process.stderr.write(`${(error as Error)?.stack ?? String(error)}\n`);
+  return 1;
+}
