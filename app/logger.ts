@@ -77,7 +77,8 @@ const readable = winston.format.printf((line) => {
   const { level, message, timestamp, service, cold_start, function_name, ...rest } = line;
   delete rest["function_request_id"];
   delete rest["xray_trace_id"];
-  const extra = Object.entries(rest).map(([key, value]) =>
+  const said = Object.entries(rest).filter(([, value]) => value !== undefined);
+  const extra = said.map(([key, value]) =>
     key === "error"
       ? `\n    ${(value as { stack?: string }).stack ?? String(value)}`
       : `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`,

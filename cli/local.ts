@@ -293,7 +293,9 @@ async function introduce(
       ? "SELECT weather, count(*) AS days, max(temp_max) AS hottest FROM weather GROUP BY ALL ORDER BY days DESC"
       : `SELECT * FROM ${table} LIMIT 5`;
   const token = options.token === undefined ? "" : ` -H "Authorization: Bearer <token>"`;
-  const inbox = path.join(path.relative(process.cwd(), pond.store.locatePrefix(prefixes.inbox)));
+  const absolute = pond.store.locatePrefix(prefixes.inbox);
+  const relative = path.relative(process.cwd(), absolute);
+  const inbox = relative.startsWith("..") ? absolute.replace(/\/$/, "") : relative;
   say(`\nListening on ${url}`);
   if (table !== undefined) {
     say(`Try:   curl -G ${url}/query${token} -d format=csv --data-urlencode "sql=${sql}"`);
@@ -302,13 +304,16 @@ async function introduce(
   say("Stop:  Ctrl-C");
 }
 
+/** A terminal sends Ctrl-C to npm and to us, and npm passes its own on: what comes this soon is the same Ctrl-C. */
+const sameSignalMs = 500;
+
 /** Waits for Ctrl-C, then for what is under way; a second Ctrl-C waits for nothing. */
 async function untilStopped(local: LocalPond): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  let asked = false;
+  let asked: number | undefined;
   const stop = () => {
-    if (asked) process.exit(130);
-    asked = true;
+    asked ??= performance.now();
+    if (performance.now() - asked > sameSignalMs) process.exit(130);
     resolve();
   };
   process.on("SIGINT", stop);

@@ -11,7 +11,10 @@ import { UsageError } from "./usage-error.ts";
 const program = new Command("millpond")
   .description("Files dropped in a folder or a bucket become tables; SQL over HTTP reads them.")
   .version(version)
-  .showHelpAfterError("(--help shows the options)")
+  // One line, as other errors are.
+  .configureOutput({
+    outputError: (text, write) => write(`${text.trim().replace(/\s*\n\s*/g, " ")}; see --help\n`),
+  })
   .exitOverride();
 for (const command of [localCommand(), invokeCommand(), demoCommand()]) {
   program.addCommand(command.copyInheritedSettings(program));
