@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import fsp from "node:fs/promises";
 import path from "node:path";
-import { Writable } from "node:stream";
+import { Transform, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import zlib from "node:zlib";
 import type { DuckDBConnection } from "@duckdb/node-api";
@@ -82,7 +82,7 @@ export async function convert(
       await connection.run("DROP VIEW IF EXISTS source");
     }
   } catch (error) {
-    throw asSourceError(error, request.format);
+    throw asSourceError(error, request);
   }
 }
 
@@ -90,12 +90,13 @@ export async function convert(
 const sourceErrors =
   /^(Invalid Input|Conversion|Binder|Out of Range|Serialization|Parser|Invalid) /;
 
-function asSourceError(error: unknown, format: string): unknown {
+function asSourceError(error: unknown, { format, source }: ConvertRequest): unknown {
   const message = messageOf(error);
   if (error instanceof MillpondError) return error;
   // A compressed or Parquet file that ends early is an IO error to DuckDB; a full disk is one too.
   const broken = /^IO Error/.test(message) && !/No space left|Could not write|disk/i.test(message);
-  if (sourceErrors.test(message) || broken) return new SourceError(reasonFrom(message, format));
+  if (sourceErrors.test(message) || broken)
+    return new SourceError(reasonFrom(message, format, source));
   return error;
 }
 
@@ -118,10 +119,10 @@ async function relateCsv(connection: DuckDBConnection, request: ConvertRequest):
   // Nothing that would skip lines is left to detection: not the first lines, not comments, not ragged ones.
   const dialect =
     `delim=${quoteLiteral(delimiter)}, quote='"', escape='"', skip=0, comment='', nullstr='', strict_mode=true, ` +
-    `allow_quoted_nulls=false, ignore_errors=false, null_padding=false, compression='${request.compression}'`;
+    `ignore_errors=false, null_padding=false, compression='${request.compression}'`;
   const reader = (header: boolean, names: readonly string[]) => {
     const struct = names.map((name) => `${quoteLiteral(name)}: 'VARCHAR'`).join(", ");
-    return `read_csv(${quoteLiteral(request.source)}, auto_detect=false, header=${header}, ${dialect}, columns={${struct}})`;
+    return `read_csv(${quoteLiteral(request.source)}, auto_detect=false, allow_quoted_nulls=false, header=${header}, ${dialect}, columns={${struct}})`;
   };
   let header: boolean;
   let found: { name: string; type: string }[];
@@ -157,11 +158,13 @@ async function relateJson(
   connection: DuckDBConnection,
   request: ConvertRequest,
 ): Promise<Relation> {
-  await readHead(request.source, request.compression);
-  const source = quoteLiteral(request.source);
+  const head = await readHead(request.source, request.compression);
+  const marked = head.startsWith(byteOrderMark);
+  const source = quoteLiteral(marked ? await withoutMark(request) : request.source);
   const shape = request.format === "ndjson" ? "newline_delimited" : "auto";
+  const packed = !marked && request.compression !== "none";
+  const packing = packed ? request.compression : "uncompressed";
   // From a sample, a key that first stands after it would be dropped without a word: read all of it.
-  const packing = request.compression === "none" ? "uncompressed" : request.compression;
   const read = `compression='${packing}', format='${shape}'`;
   const whole = `${read}, sample_size=-1`;
   const described = await connection.runAndReadAll(
@@ -172,16 +175,42 @@ async function relateJson(
     const any = await connection.runAndReadAll(`FROM read_json(${source}, ${whole}) LIMIT 1`);
     if (any.currentRowCount === 0) throw emptyFile("the file holds no record");
   }
-  // Keys that differ only in case get names of DuckDB's making (`a`, `A_1`), which are no keys of the file: then the
-  // columns can't be named, and keep the types that DuckDB gives them.
-  const nameable = new Set(found.map(([name]) => name.toLowerCase().replace(/_\d+$/, "")));
-  const named = nameable.size === found.length;
+  const named = await namesAreKeys(
+    connection,
+    found.map(([name]) => name),
+    `read_json_objects(${source}, ${read})`,
+  );
   const columns = found.map(([name, type]) => jsonColumn(name, type, named));
   const struct = columns.map((c) => `${quoteLiteral(c.column.name)}: ${quoteLiteral(c.readAs)}`);
   return {
     from: `read_json(${source}, ${named ? `${read}, columns={${struct.join(", ")}}` : whole})`,
     columns: columns.map((c) => c.column),
+    unpacked: marked,
   };
+}
+
+/**
+ * Whether the columns' names are the records' keys. Keys that differ only in case get names of DuckDB's making (`a`,
+ * `A_1`); a column asked for by such a name would be empty.
+ */
+async function namesAreKeys(
+  connection: DuckDBConnection,
+  names: readonly string[],
+  objects: string,
+): Promise<boolean> {
+  const known = new Set(names.map((name) => name.toLowerCase()));
+  const suspects = names.filter((name) => {
+    const original = name.replace(/_\d+$/, "");
+    return original !== name && known.has(original.toLowerCase());
+  });
+  if (suspects.length === 0) return true;
+  const tests = suspects.map(
+    (name) => `bool_or(list_contains(json_keys(json), ${quoteLiteral(name)}))`,
+  );
+  const [row] = (
+    await connection.runAndReadAll(`SELECT ${tests.join(", ")} FROM ${objects}`)
+  ).getRowsJS();
+  return row?.every((isKey) => isKey === true) ?? false;
 }
 
 /** How one key of a JSON source becomes a column. */
@@ -232,15 +261,7 @@ async function relateParquet(
   if (request.compression !== "none") {
     // Parquet is read from its end, so it can't be unpacked on the way.
     file = path.join(request.scratch, "unpacked.parquet");
-    try {
-      await pipeline(
-        fs.createReadStream(request.source),
-        unpacker(request.compression),
-        fs.createWriteStream(file),
-      );
-    } catch (error) {
-      throw unpackError(error, request.compression);
-    }
+    await unpackTo(request, file);
   }
   if ((await fsp.stat(file)).size === 0) throw emptyFile("the file is empty");
   const from = `read_parquet(${quoteLiteral(file)}, hive_partitioning=false)`;
@@ -406,7 +427,44 @@ async function readHead(file: string, compression: Compression): Promise<string>
       line: 1,
     });
   }
-  const text = head.toString("utf8").replace(/^\uFEFF/, "");
+  const text = head.toString("utf8");
+  // trim() counts the mark as space.
   if (length < headBytes && text.trim() === "") throw emptyFile("the file is empty");
   return text;
+}
+
+const byteOrderMark = "\uFEFF";
+
+/** A copy of a source, unpacked and without the mark at its start, which DuckDB's JSON reader takes for an error. */
+async function withoutMark(request: ConvertRequest): Promise<string> {
+  const file = path.join(request.scratch, "unmarked.json");
+  let begun = false;
+  const skip = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      // The mark has three bytes, and no stream begins with a smaller chunk.
+      done(null, begun ? chunk : chunk.subarray(Buffer.byteLength(byteOrderMark)));
+      begun = true;
+    },
+  });
+  await unpackTo(request, file, [skip]);
+  return file;
+}
+
+/** Unpacks a source into a file. */
+async function unpackTo(
+  { source, compression }: ConvertRequest,
+  file: string,
+  through: Transform[] = [],
+): Promise<void> {
+  const unpack = compression === "none" ? [] : [unpacker(compression)];
+  try {
+    await pipeline([
+      fs.createReadStream(source),
+      ...unpack,
+      ...through,
+      fs.createWriteStream(file),
+    ]);
+  } catch (error) {
+    throw unpackError(error, compression);
+  }
 }

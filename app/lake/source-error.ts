@@ -26,24 +26,29 @@ const columnPattern = /when converting column "((?:[^"]|"")*)"/;
 const jsonLinePattern = /in line (\d+)/;
 const jsonRecordPattern = /in record\/value (\d+)/;
 
-/** DuckDB's advice names options that the person who dropped the file doesn't have. */
-function firstSentences(message: string): string {
+/** DuckDB's advice names options, and a path, that mean nothing to the person who dropped the file. */
+function firstSentences(message: string, file: string): string {
   const sentences = message
+    .replaceAll(`"${file}"`, "")
+    .replaceAll(`'${file}'`, "")
     .replace(/^[A-Z][A-Za-z ]*Error: /, "")
     .replace(/CSV Error on Line: \d+\n/, "")
     // The line itself may be long, and may hold line breaks: the place says enough.
     .replace(/Original Line: [\s\S]*?\n(?=[A-Z])/, "")
-    .replace(/in file "[^"]*",? ?/g, "")
-    .replace(/(read file|File) ["'][^"']*["']:? ?/g, (_, what: string) => `${what} `)
-    .split(/\n\n|\n ?Possible |\nPossible fixes|\nTry increasing|\nLINE /)[0] as string;
+    .replace(/ (in|of) file *,? /, " ")
+    .split(/\n\n|\n ?Possible |[\n.]\s*Try [a-z]+ing |\nLINE /)[0] as string;
   return sentences
     .replace(/\s*\n\s*/g, "; ")
+    .replace(/ {2,}/g, " ")
     .trim()
     .slice(0, 500);
 }
 
-/** Reads what DuckDB says of a source into a reason that names the place. */
-export function reasonFrom(message: string, format: string): RejectionReason {
+/**
+ * Reads what DuckDB says of a source into a reason that names the place.
+ * @param file the path under which DuckDB read it
+ */
+export function reasonFrom(message: string, format: string, file: string): RejectionReason {
   const line = linePattern.exec(message)?.[1] ?? jsonLinePattern.exec(message)?.[1];
   const column = columnPattern.exec(message)?.[1];
   const record = jsonRecordPattern.exec(message)?.[1];
@@ -61,7 +66,7 @@ export function reasonFrom(message: string, format: string): RejectionReason {
     };
   }
   const kind = format === "tsv" ? "csv" : format === "ndjson" ? "json" : format;
-  const text = firstSentences(message);
+  const text = firstSentences(message, file);
   return {
     code: `malformed-${kind}`,
     message: record === undefined || text.includes("record") ? text : `${text} (record ${record})`,
