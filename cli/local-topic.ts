@@ -13,7 +13,8 @@ export class LocalTopic {
   readonly #underWay = new Set<Promise<unknown>>();
 
   constructor(subscriber: Subscriber, atOnce: number) {
-    this.#limit = pLimit(atOnce);
+    // What is dropped must end, too: somebody may be waiting for it.
+    this.#limit = pLimit({ concurrency: atOnce, rejectOnClear: true });
     this.#subscriber = subscriber;
   }
 
@@ -28,8 +29,6 @@ export class LocalTopic {
   /** Drops what has not begun, and resolves when what has is done. */
   async drain(): Promise<void> {
     this.#limit.clearQueue();
-    while (this.#limit.activeCount > 0) {
-      await Promise.race([...this.#underWay]);
-    }
+    await Promise.all(this.#underWay);
   }
 }

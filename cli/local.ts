@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import fs from "node:fs";
 import fsp from "node:fs/promises";
 import path from "node:path";
@@ -55,8 +56,12 @@ export function localCommand(): Command {
     .option("--fresh", "make all tables anew from inbox/, and bring the sample back", false)
     .option("--no-sample", "start without the sample tables")
     .action(async (options: LocalOptions) => {
-      const local = await startLocal(options, (text) => process.stdout.write(`${text}\n`));
-      await untilStopped(local);
+      // First of all, so that a signal at any time ends in good order.
+      const stopped = stopSignal();
+      const say = (text: string) => process.stdout.write(`${text}\n`);
+      const local = await startLocal(options, say, stopped);
+      if (!stopped.aborted) await once(stopped, "abort");
+      await local.stop();
     });
 }
 
@@ -80,10 +85,12 @@ export interface LocalPond {
  * Composes the functions over a folder: a watcher in place of S3's notifications, a queue in place of SNS, a server in
  * place of API Gateway.
  * @param say where what a person should know goes
+ * @param stopped ends the loading of what is in the inbox before all of it is loaded
  */
 export async function startLocal(
   options: LocalOptions,
   say: (text: string) => void,
+  stopped?: AbortSignal,
 ): Promise<LocalPond> {
   const beyond = !["127.0.0.1", "::1", "localhost"].includes(options.host);
   if (beyond && options.token === undefined) {
@@ -103,6 +110,7 @@ export async function startLocal(
 
   const ingest = createIngest(() => Promise.resolve(pond));
   const topic = new LocalTopic((event) => ingest(event, localContext("ingest")), settings.threads);
+  stopped?.addEventListener("abort", () => void topic.drain());
   let server: ServerType | undefined;
   try {
     server = await listen(pond, options);
@@ -307,18 +315,20 @@ async function introduce(
 /** A terminal sends Ctrl-C to npm and to us, and npm passes its own on: what comes this soon is the same Ctrl-C. */
 const sameSignalMs = 500;
 
-/** Waits for Ctrl-C, then for what is under way; a second Ctrl-C waits for nothing. */
-async function untilStopped(local: LocalPond): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
+/** Aborted by Ctrl-C; a second Ctrl-C waits for nothing. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
   let asked: number | undefined;
   const stop = () => {
-    asked ??= performance.now();
-    if (performance.now() - asked > sameSignalMs) process.exit(130);
-    resolve();
+    if (asked === undefined) {
+      asked = performance.now();
+      process.stderr.write("stopping: finishing what is under way, Ctrl-C again to drop it\n");
+      controller.abort();
+    } else if (performance.now() - asked > sameSignalMs) {
+      process.exit(130);
+    }
   };
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
-  await promise;
-  process.stderr.write("stopping: finishing what is under way, Ctrl-C again to drop it\n");
-  await local.stop();
+  return controller.signal;
 }

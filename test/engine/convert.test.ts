@@ -353,7 +353,13 @@ describe("convert", () => {
         { a: "BIGINT", A_1: "BIGINT" },
         [["1", "2"]],
       ],
-      ["keys that end in numbers", '{"a":"2024-01-02T03:04:05Z","a_1":1}\n', "ndjson", { a: "TIMESTAMP WITH TIME ZONE", a_1: "BIGINT" }, [["2024-01-02 03:04:05+00", "1"]]],
+      [
+        "keys that end in numbers",
+        '{"a":"2024-01-02T03:04:05Z","a_1":1}\n',
+        "ndjson",
+        { a: "TIMESTAMP WITH TIME ZONE", a_1: "BIGINT" },
+        [["2024-01-02 03:04:05+00", "1"]],
+      ],
       ["null alone", '[{"a":null}]', "json", { a: "VARCHAR" }, [[null]]],
     ];
     for (const [what, source, format, types, values] of read) {

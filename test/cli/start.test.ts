@@ -1,0 +1,215 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import fs from "node:fs/promises";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect } from "chai";
+
+const program = fileURLToPath(new URL("../../cli/millpond.ts", import.meta.url));
+
+describe("millpond start", () => {
+  let folder: string;
+  const running = new Set<ChildProcess>();
+
+  beforeEach(async () => {
+    folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
+  });
+  afterEach(async () => {
+    for (const child of running) child.kill("SIGKILL");
+    running.clear();
+    await fs.rm(folder, { recursive: true });
+  });
+
+  /** Starts the command; `said` resolves when its output holds a text, or fails when it ends without. */
+  function start(...args: string[]) {
+    const child = spawn(
+      process.execPath,
+      [program, "start", "--dir", path.join(folder, "pond"), ...args],
+      {
+        stdio: ["ignore", "pipe", "pipe"],
+        env: { PATH: process.env["PATH"], LOG_LEVEL: "info" },
+      },
+    );
+    running.add(child);
+    const output = { text: "", stderr: "" };
+    const waiting = new Set<() => void>();
+    const heard = (to: "text" | "stderr") => (chunk: Buffer) => {
+      output[to] += String(chunk);
+      for (const look of waiting) look();
+    };
+    child.stdout.on("data", heard("text"));
+    child.stderr.on("data", heard("stderr"));
+    const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+    const said = async (pattern: RegExp) => {
+      const { promise, resolve, reject } = Promise.withResolvers<RegExpExecArray>();
+      const look = () => {
+        const found = pattern.exec(output.text);
+        if (found !== null) resolve(found);
+      };
+      waiting.add(look);
+      look();
+      void ended.then(() =>
+        reject(new Error(`ended without saying ${pattern}: ${output.text}${output.stderr}`)),
+      );
+      return await promise;
+    };
+    return { child, output, ended, said };
+  }
+  /** Asks until the answer is as wanted; mocha's own limit ends it. */
+  async function until<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean): Promise<T> {
+    for (;;) {
+      const answer = await ask();
+      if (wanted(answer)) return answer;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+  const query = async (url: string, sql: string) =>
+    await (await fetch(`${url}/query?format=csv&sql=${encodeURIComponent(sql)}`)).text();
+
+  it("loads the sample, serves it, follows the inbox, and ends with 0 on Ctrl-C", async function () {
+    this.timeout(60_000);
+    const pond = start("--port", "0");
+    const [, url = ""] = await pond.said(/Listening on (http:\/\/127\.0\.0\.1:\d+)/);
+    await pond.said(/Try: {3}curl .*\/query/);
+
+    expect(pond.output.text).to.match(
+      /loaded 4 files: 4 tables, 18,038 rows, [\d.]+ kB of Parquet, in [\d.]+ s/,
+    );
+    expect(await query(url, "SELECT count(*) AS n FROM weather")).to.equal("n\n1461\n");
+    expect(await (await fetch(`${url}/hello?name=Alice`)).json()).to.deep.equal({
+      message: "Hello, Alice!",
+    });
+
+    const inbox = path.join(folder, "pond/inbox");
+    await fs.mkdir(path.join(inbox, "trees"));
+    await fs.writeFile(path.join(inbox, "trees/one.csv"), "id\n1\n");
+    await until(
+      () => query(url, "SELECT count(*) AS n FROM trees"),
+      (text) => text === "n\n1\n",
+    );
+    await fs.writeFile(path.join(inbox, "trees/two.csv"), "id\n2\n3\n");
+    await until(
+      () => query(url, "SELECT count(*) AS n FROM trees"),
+      (text) => text === "n\n3\n",
+    );
+    await fs.writeFile(path.join(inbox, "trees/two.csv"), "id\n2\n3,4\n");
+    const rejected = async () =>
+      ((await (await fetch(`${url}/tables/trees`)).json()) as { rejections: unknown[] }).rejections
+        .length;
+    await until(rejected, (count) => count === 1);
+    await fs.rm(path.join(inbox, "trees/two.csv"));
+    await until(rejected, (count) => count === 0);
+
+    pond.child.kill("SIGINT");
+    expect(await pond.ended).to.equal(0);
+    expect(await fs.readdir(path.join(folder, "pond/.millpond/work"))).to.deep.equal([]);
+  });
+
+  it("keeps what is there, finds what was dropped meanwhile, and starts anew with --fresh", async function () {
+    this.timeout(60_000);
+    const first = start("--port", "0", "--no-sample");
+    await first.said(/Listening on/);
+    first.child.kill("SIGTERM");
+    expect(await first.ended).to.equal(0);
+    expect(first.output.text).to.contain("There is no table yet.");
+    await fs.writeFile(path.join(folder, "pond/inbox/mine.csv"), "id\n1\n");
+
+    const second = start("--port", "0");
+    await second.said(/loaded 1 file: 1 table, 1 row,/);
+    second.child.kill("SIGINT");
+    await second.ended;
+    const third = start("--port", "0");
+    await third.said(/\n1 table, 1 row,/);
+    third.child.kill("SIGINT");
+    await third.ended;
+
+    const fresh = start("--port", "0", "--fresh");
+    await fresh.said(/loaded 5 files: 5 tables, 18,039 rows,/);
+    fresh.child.kill("SIGINT");
+    expect(await fresh.ended).to.equal(0);
+  });
+
+  it("answers a request that is under way before it stops", async function () {
+    this.timeout(60_000);
+    const pond = start("--port", "0", "--no-sample");
+    const [, url = ""] = await pond.said(/Listening on (\S+)/);
+
+    const underWay = query(url, "SELECT sum(hash(i)) > 0 AS ok FROM range(60000000) t(i)");
+    await until(
+      async () => pond.output.stderr,
+      () => true,
+    );
+    await fetch(`${url}/health`);
+    pond.child.kill("SIGINT");
+
+    expect(await underWay).to.equal("ok\ntrue\n");
+    expect(await pond.ended).to.equal(0);
+  });
+
+  it("asks for the token it was given", async function () {
+    this.timeout(60_000);
+    const pond = start("--port", "0", "--no-sample", "--host", "0.0.0.0", "--token", "a-token");
+    const [, port = ""] = await pond.said(/Listening on http:\/\/0\.0\.0\.0:(\d+)/);
+    const ask = (headers: Record<string, string>) =>
+      fetch(`http://127.0.0.1:${port}/tables`, { headers }).then((response) => response.status);
+
+    expect(await ask({})).to.equal(401);
+    expect(await ask({ authorization: "Bearer a-token" })).to.equal(200);
+    pond.child.kill("SIGINT");
+    await pond.ended;
+    expect(pond.output.text + pond.output.stderr).to.not.contain("a-token");
+  });
+
+  it("ends with 1 and one line when the port is taken", async () => {
+    const other = net.createServer();
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    const { port } = other.address() as net.AddressInfo;
+
+    const pond = start("--port", String(port));
+    const code = await pond.ended;
+    other.close();
+
+    expect(code).to.equal(1);
+    expect(pond.output.stderr).to.equal(
+      `error: port ${port} is taken: choose another with --port, or stop what listens on 127.0.0.1:${port}\n`,
+    );
+  });
+
+  it("ends with 1 and one line when the folder can't be written", async () => {
+    await fs.writeFile(path.join(folder, "pond"), "a file, not a folder");
+
+    const pond = start();
+
+    expect(await pond.ended).to.equal(1);
+    expect(pond.output.stderr).to.match(/^error: can't write to the folder .*\n$/);
+  });
+
+  for (const [args, message] of [
+    [["--prot", "1"], /unknown option '--prot'/],
+    [["--port", "http"], /A port is a number from 0 to 65535/],
+    [["--port", "65536"], /A port is a number from 0 to 65535/],
+    [["--host", "0.0.0.0"], /--token/],
+    [["--token", ""], /must not be empty/],
+    [["extra"], /too many arguments/],
+  ] as const) {
+    it(`ends with 2 and one line for ${args.join(" ")}`, async () => {
+      const pond = start(...args);
+
+      expect(await pond.ended).to.equal(2);
+      expect(pond.output.stderr).to.match(message);
+      expect(pond.output.stderr.trim().split("\n")).to.have.length(1);
+    });
+  }
+
+  it("refuses --fresh for a folder that is no pond, and removes nothing", async () => {
+    const lake = path.join(folder, "pond/lake");
+    await fs.mkdir(lake, { recursive: true });
+
+    const pond = start("--fresh");
+
+    expect(await pond.ended).to.equal(2);
+    expect(pond.output.stderr).to.contain("is no pond");
+    expect((await fs.stat(lake)).isDirectory()).to.equal(true);
+  });
+});

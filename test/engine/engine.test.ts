@@ -1,0 +1,400 @@
+import fs from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { expect } from "chai";
+import { Engine, type EngineEvent } from "../../app/engine/engine.ts";
+import type { Parameters } from "../../app/engine/protocol.ts";
+import { MillpondError } from "../../app/errors.ts";
+import type { QueryFormat } from "../../app/query/result-format.ts";
+
+/** Runs for hours: only its deadline ends it. */
+const endless =
+  "SELECT count(*) FROM range(10000000) a(i), range(10000000) b(j) WHERE hash(i, j) = 1";
+
+describe("Engine", () => {
+  let folder: string;
+  let engine: Engine;
+  const events: EngineEvent[] = [];
+
+  beforeEach(async () => {
+    folder = await fs.realpath(await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-")));
+    events.length = 0;
+    engine = new Engine({
+      allowedDirectories: [`${folder}/`],
+      temporaryDirectory: path.join(folder, "spill"),
+      memoryMiB: 512,
+      diskMiB: 512,
+      threads: 2,
+      onEvent: (event) => events.push(event),
+    });
+  });
+
+  afterEach(async () => {
+    await engine.close();
+    await fs.rm(folder, { recursive: true });
+  });
+
+  let answers = 0;
+  async function ask(
+    sql: string,
+    {
+      parameters = [],
+      format = "ndjson",
+      within,
+    }: { parameters?: Parameters; format?: QueryFormat; within?: number } = {},
+  ) {
+    answers += 1;
+    const output = path.join(folder, `answer-${answers}`);
+    const result = await engine.run(
+      { kind: "query", sql, parameters, tables: [], format, output },
+      within === undefined ? {} : { deadline: Date.now() + within },
+    );
+    return { ...result, text: await fs.readFile(output, "utf8") };
+  }
+
+  async function failure(work: Promise<unknown>): Promise<MillpondError> {
+    const error = await work.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    expect(error).to.be.instanceOf(MillpondError);
+    return error as MillpondError;
+  }
+
+  it("starts one worker and keeps it", async () => {
+    await ask("SELECT 1");
+    const pid = engine.pid;
+    await ask("SELECT 2");
+
+    expect(engine.pid).to.equal(pid);
+    expect(events.map((event) => event.kind)).to.deep.equal(["started"]);
+  });
+
+  it("answers right after its worker was killed in mid-query", async () => {
+    await engine.start();
+    const underWay = ask("SELECT sum(hash(i)) > 0 AS ok FROM range(20000000) t(i)");
+    process.kill(engine.pid as number, "SIGKILL");
+
+    // The query was no fault of its own, so another worker takes it over.
+    expect((await underWay).text).to.equal('{"ok":true}\n');
+    expect((await ask("SELECT 7 AS next")).text).to.equal('{"next":7}\n');
+    expect(events.map((event) => event.kind)).to.deep.equal(["started", "ended", "started"]);
+  });
+
+  it("gives up a request whose worker died twice", async () => {
+    await engine.start();
+    const underWay = failure(ask(endless));
+    const first = engine.pid as number;
+    process.kill(first, "SIGKILL");
+    while (engine.pid === undefined || engine.pid === first) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    process.kill(engine.pid, "SIGKILL");
+
+    const error = await underWay;
+
+    expect(error.code).to.equal("engine-died");
+    expect(error.retryable).to.equal(true);
+  });
+
+  for (const [what, sql] of [
+    ["a join", endless],
+    [
+      "what can't be interrupted",
+      "SELECT length(repeat('x', 2000000000)) FROM range(1000) t(i) WHERE repeat('y', 2000000000 + i) = ''",
+    ],
+  ] as const) {
+    it(`stops ${what} at its deadline, and answers the next query`, async () => {
+      await engine.start();
+
+      const error = await failure(ask(sql, { within: 300 }));
+
+      expect(error.code).to.equal("deadline");
+      expect((await ask("SELECT 7 AS next")).text).to.equal('{"next":7}\n');
+    });
+  }
+
+  it("goes on with other queries when one is stopped", async () => {
+    await engine.start();
+    const other = ask("SELECT sum(hash(i)) > 0 AS ok FROM range(30000000) t(i)");
+
+    await failure(ask(endless, { within: 50 }));
+
+    expect((await other).text).to.equal('{"ok":true}\n');
+  });
+
+  it("ends its worker when it is closed", async () => {
+    await engine.start();
+    const pid = engine.pid as number;
+
+    await engine.close();
+
+    expect(() => process.kill(pid, 0)).to.throw("ESRCH");
+    expect((await failure(ask("SELECT 1"))).code).to.equal("engine-closed");
+  });
+
+  describe("its lock", () => {
+    // Each of these would do harm if the review of SQL were not there: `describe` and `convert` skip it.
+    const read = (file: string) => engine.run({ kind: "describe", files: [file] });
+
+    it("refuses files outside its folders", async () => {
+      const outside = path.join(os.tmpdir(), `millpond-outside-${process.pid}.parquet`);
+      await ask("SELECT 1 AS a", { format: "parquet" });
+      await fs.copyFile(path.join(folder, `answer-${answers}`), outside);
+
+      const error = await failure(read(outside)).finally(() => fs.rm(outside));
+
+      expect(error.message).to.match(/Permission Error/);
+    });
+
+    it("refuses the network", async () => {
+      const error = await failure(read("http://127.0.0.1:9/x.parquet"));
+
+      expect(error.message).to.match(/Permission Error|disabled/);
+    });
+
+    it("keeps the environment from DuckDB", async () => {
+      process.env["MILLPOND_CANARY"] = "a secret";
+      try {
+        await engine.start();
+        const environment = await fs.readFile(`/proc/${engine.pid}/environ`, "latin1");
+
+        expect(environment).to.not.contain("MILLPOND_CANARY");
+      } finally {
+        delete process.env["MILLPOND_CANARY"];
+      }
+    });
+  });
+
+  describe("SQL", () => {
+    for (const [sql, text] of [
+      ["SELECT 1 AS a;", '{"a":1}\n'],
+      ["SELECT 1 AS a; -- done", '{"a":1}\n'],
+      ["SELECT 1 AS a -- no; end", '{"a":1}\n'],
+      ["SELECT ';' AS a", '{"a":";"}\n'],
+      ["VALUES (1)", '{"col0":1}\n'],
+      ["SELECT 1 AS a, 2 AS a", '{"a":1,"a_1":2}\n'],
+      ["FROM (SUMMARIZE SELECT 1 AS a) SELECT column_name", '{"column_name":"a"}\n'],
+      ["SELECT 1 AS a WHERE false", ""],
+    ] as const) {
+      it(`answers ${sql}`, async () => {
+        expect((await ask(sql)).text).to.equal(text);
+      });
+    }
+
+    it("answers what DESCRIBE says of a query", async () => {
+      const { text } = await ask("DESCRIBE SELECT 1 AS a");
+
+      expect(JSON.parse(text)).to.include({ column_name: "a", column_type: "INTEGER" });
+    });
+
+    for (const [sql, message] of [
+      ["SELECT a,\n  b\nFROM (SELECT 1 AS a)", "LINE 2:   b\n          ^"],
+      ["SELECT 1\nFROM t WHERE WHERE", "LINE 2: FROM t WHERE WHERE"],
+      ["SELECT 'x'::INTEGER", "Could not convert string 'x'"],
+      ["SELECT error('of my own')", "of my own"],
+    ] as const) {
+      it(`shows DuckDB's message for ${JSON.stringify(sql)}`, async () => {
+        const error = await failure(ask(sql));
+
+        expect(error.code).to.equal("sql-invalid");
+        expect(error.message).to.contain(message);
+        expect(error.message).to.not.match(/COPY|answer-/);
+      });
+    }
+
+    it("refuses what the review refuses even when nobody asked for one", async () => {
+      expect((await failure(ask("SELECT * FROM read_text('/etc/passwd')"))).code).to.equal(
+        "sql-refused",
+      );
+    });
+
+    it("sees nothing of an earlier query's names", async () => {
+      const output = path.join(folder, "t.parquet");
+      await engine.run({
+        kind: "query",
+        sql: "SELECT 1 AS a",
+        parameters: [],
+        tables: [],
+        format: "parquet",
+        output,
+      });
+      const named = {
+        kind: "query",
+        sql: "FROM t",
+        parameters: [],
+        format: "ndjson",
+        output: path.join(folder, "o"),
+      } as const;
+      const first = await engine.run({ ...named, tables: [{ name: "t", files: [output] }] });
+
+      const error = await failure(engine.run({ ...named, tables: [] }));
+
+      expect(first.rows).to.equal(1);
+      expect(error.code).to.equal("sql-invalid");
+    });
+  });
+
+  describe("parameters", () => {
+    it("binds by position and by name", async () => {
+      const byPosition = await ask("SELECT $1 + 1 AS a, $2 AS b, ? AS c".replace("?", "$3"), {
+        parameters: [41, "x", null],
+      });
+      const byName = await ask("SELECT $n AS n", { parameters: { n: true } });
+
+      expect(byPosition.text).to.equal('{"a":42,"b":"x","c":null}\n');
+      expect(byName.text).to.equal('{"n":true}\n');
+    });
+
+    it("binds whole numbers as integers and texts as what they are compared with", async () => {
+      const { text } = await ask(
+        "SELECT i FROM range(10) t(i) WHERE DATE '2024-01-05' > $2 LIMIT $1",
+        { parameters: [2, "2024-01-01"] },
+      );
+
+      expect(text).to.equal('{"i":0}\n{"i":1}\n');
+    });
+
+    for (const [parameters, message] of [
+      [{}, "no value for $a"],
+      [{ a: 1, b: 2 }, "the SQL has no $b"],
+    ] as const) {
+      it(`refuses ${JSON.stringify(parameters)} for $a`, async () => {
+        const error = await failure(ask("SELECT $a", { parameters }));
+
+        expect(error.code).to.equal("parameters-invalid");
+        expect(error.message).to.contain(message);
+      });
+    }
+  });
+
+  describe("the form of values", () => {
+    // The value as DuckDB's SQL, in JSON, in CSV.
+    const forms: [sql: string, json: string, csv: string][] = [
+      ["NULL", "null", ""],
+      ["true", "true", "true"],
+      ["42", "42", "42"],
+      ["9007199254740991::BIGINT", "9007199254740991", "9007199254740991"],
+      ["9007199254740992::BIGINT", '"9007199254740992"', "9007199254740992"],
+      ["-9007199254740993::BIGINT", '"-9007199254740993"', "-9007199254740993"],
+      ["18446744073709551615::UBIGINT", '"18446744073709551615"', "18446744073709551615"],
+      ["sum(7)", "7", "7"],
+      [
+        "170141183460469231731687303715884105727::HUGEINT",
+        '"170141183460469231731687303715884105727"',
+        "170141183460469231731687303715884105727",
+      ],
+      ["1.50::DECIMAL(10,2)", "1.5", "1.50"],
+      ["12345678901234567.89::DECIMAL(38,2)", '"12345678901234567.89"', "12345678901234567.89"],
+      ["0.1::DOUBLE", "0.1", "0.1"],
+      ["'NaN'::DOUBLE", '"NaN"', "nan"],
+      ["'Infinity'::DOUBLE", '"Infinity"', "inf"],
+      ["'-Infinity'::FLOAT", '"-Infinity"', "-inf"],
+      ["DATE '2024-02-29'", '"2024-02-29"', "2024-02-29"],
+      [
+        "TIMESTAMP '2024-01-02 03:04:05.123456'",
+        '"2024-01-02 03:04:05.123456"',
+        "2024-01-02 03:04:05.123456",
+      ],
+      [
+        "TIMESTAMP_NS '2024-01-02 03:04:05.123456789'",
+        '"2024-01-02 03:04:05.123456789"',
+        "2024-01-02 03:04:05.123456789",
+      ],
+      [
+        "TIMESTAMPTZ '2024-01-02 03:04:05+02'",
+        '"2024-01-02 01:04:05+00"',
+        "2024-01-02 01:04:05+00",
+      ],
+      ["TIME '01:02:03.5'", '"01:02:03.5"', "01:02:03.5"],
+      [
+        "INTERVAL '1 month 2 days 3.5 seconds'",
+        '"1 month 2 days 00:00:03.5"',
+        "1 month 2 days 00:00:03.5",
+      ],
+      ["'\\x00\\xFFa'::BLOB", '"AP9h"', "AP9h"],
+      ["'x\"y'", '"x\\"y"', '"x""y"'],
+      ["chr(0) || 'q'", '"\\u0000q"', "\0q"],
+      [
+        "UUID '00000000-0000-0000-0000-000000000001'",
+        '"00000000-0000-0000-0000-000000000001"',
+        "00000000-0000-0000-0000-000000000001",
+      ],
+      [
+        "[1, NULL, 9007199254740993]",
+        '[1,null,"9007199254740993"]',
+        '"[1,null,""9007199254740993""]"',
+      ],
+      ["[['NaN'::DOUBLE, 1.5]]", '[["NaN",1.5]]', '"[[""NaN"",1.5]]"'],
+      [
+        "{'a': 1, 'b c': 'x', 'd': '\\xFF'::BLOB}",
+        '{"a":1,"b c":"x","d":"/w=="}',
+        '"{""a"":1,""b c"":""x"",""d"":""/w==""}"',
+      ],
+      ["row(1, 'x')", '[1,"x"]', '"[1,""x""]"'],
+      ["MAP {'k': 9007199254740993}", '{"k":"9007199254740993"}', '"{""k"":""9007199254740993""}"'],
+      ["MAP {1: 'x'}", '{"1":"x"}', '"{""1"":""x""}"'],
+      [
+        "'{\"n\": 12345678901234567890123}'::JSON",
+        '{"n":12345678901234567890123}',
+        '"{""n"": 12345678901234567890123}"',
+      ],
+      [
+        "'123456789012345678901234567890123456789012345'::BIGNUM",
+        '"123456789012345678901234567890123456789012345"',
+        "123456789012345678901234567890123456789012345",
+      ],
+      ["[1, 2]::INTEGER[2]", "[1,2]", '"[1,2]"'],
+      ["NULL::STRUCT(a BIGINT)", "null", ""],
+      ["NULL::DOUBLE[]", "null", ""],
+    ];
+    for (const [sql, json, csv] of forms) {
+      it(`writes ${sql} as ${json}`, async () => {
+        const inJson = await ask(`SELECT ${sql} AS v`);
+        const inCsv = await ask(`SELECT ${sql} AS v`, { format: "csv" });
+
+        expect(inJson.text).to.equal(`{"v":${json}}\n`);
+        expect(JSON.parse(inJson.text)).to.have.property("v");
+        expect(inCsv.text).to.equal(csv === "" ? "v\n\n" : `v\n${csv}\n`);
+      });
+    }
+
+    it("says the types that the values had", async () => {
+      const { columns } = await ask("SELECT sum(1) AS s, [1.5] AS l");
+
+      expect(columns).to.deep.equal([
+        { name: "s", type: "HUGEINT" },
+        { name: "l", type: "DECIMAL(2,1)[]" },
+      ]);
+    });
+
+    for (const [sql, type, value] of [
+      ["sum(7)", "DECIMAL(38,0)", "7"],
+      [
+        "170141183460469231731687303715884105727::HUGEINT",
+        "VARCHAR",
+        "170141183460469231731687303715884105727",
+      ],
+      ["INTERVAL '1.123456 seconds'", "VARCHAR", "00:00:01.123456"],
+      ["'NaN'::DOUBLE", "DOUBLE", "nan"],
+      ["[9007199254740993]", "BIGINT[]", "[9007199254740993]"],
+    ] as const) {
+      it(`writes ${sql} to Parquet as ${type}`, async () => {
+        await ask(`SELECT ${sql} AS v`, { format: "parquet" });
+        const file = path.join(folder, `answer-${answers}`);
+        const output = path.join(folder, "read");
+
+        await engine.run({
+          kind: "query",
+          sql: "SELECT typeof(v) AS type, v::VARCHAR AS value FROM t",
+          parameters: [],
+          tables: [{ name: "t", files: [file] }],
+          format: "ndjson",
+          output,
+        });
+
+        expect(JSON.parse(await fs.readFile(output, "utf8"))).to.deep.equal({ type, value });
+      });
+    }
+  });
+});

@@ -1,0 +1,377 @@
+import fs from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { DuckDBInstance } from "@duckdb/node-api";
+import { expect } from "chai";
+import { environmentNames } from "../../app/contract.ts";
+import { readSettings } from "../../app/environment.ts";
+import { ingest } from "../../app/flow/ingest.ts";
+import { createLogger } from "../../app/logger.ts";
+import { openPond, type Pond } from "../../app/pond.ts";
+
+describe("the HTTP routes", () => {
+  let folder: string;
+  let pond: Pond;
+  let guarded: Pond;
+  const logger = createLogger({ environment: { LOG_LEVEL: "fatal" } });
+
+  before(async () => {
+    folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
+    const queries = path.join(folder, "queries");
+    const settings = readSettings({
+      [environmentNames.store]: path.join(folder, "pond"),
+      [environmentNames.queries]: queries,
+      [environmentNames.queryDeadlineSeconds]: "2",
+    });
+    pond = await openPond(settings, logger);
+    guarded = await openPond(settings, logger, { tokens: { alice: "a-token", bob: "b-token" } });
+    const inbox = path.join(folder, "pond/inbox");
+    const files: [string, string][] = [
+      [path.join(inbox, "people/a.csv"), "id,name\n1,Ann\n2,Bo\n"],
+      [path.join(inbox, "people/b.csv"), "id,name,age\n3,Cy,7\n"],
+      [path.join(inbox, "people/c.csv"), "id,name\n4\n"],
+      [path.join(inbox, "broken.csv"), "a,b\n1\n"],
+      [
+        path.join(queries, "older.sql"),
+        '-- People.\n-- @param age integer = "1" At least\nSELECT name FROM people WHERE age >= $age;\n',
+      ],
+      [path.join(queries, "typo.sql"), "-- @param age years\nSELECT 1\n"],
+    ];
+    for (const [file, text] of files) {
+      await fs.mkdir(path.dirname(file), { recursive: true });
+      await fs.writeFile(file, text);
+    }
+    for (const key of ["people/a.csv", "people/b.csv", "people/c.csv", "broken.csv"]) {
+      await ingest(pond.ingest, `inbox/${key}`);
+    }
+  });
+  after(async () => {
+    await pond.close();
+    await guarded.close();
+    await fs.rm(folder, { recursive: true });
+  });
+
+  const get = (route: string, headers: Record<string, string> = {}) =>
+    pond.http.request(route, { headers });
+  const post = (body: unknown, headers: Record<string, string> = {}) =>
+    pond.http.request("/query", {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: typeof body === "string" ? body : JSON.stringify(body),
+    });
+  async function problem(response: Response | Promise<Response>, status: number, code: string) {
+    const found = await response;
+    const body = (await found.json()) as Record<string, unknown>;
+    expect(found.headers.get("content-type")).to.equal("application/problem+json");
+    expect({ status: found.status, code: body["code"] }).to.deep.equal({ status, code });
+    expect(body).to.include({ status, type: `urn:millpond:problem:${code}` });
+    return body as { detail: string; [key: string]: unknown };
+  }
+
+  describe("GET /tables", () => {
+    it("lists tables with files, rows, bytes, columns, the newest source and what was rejected", async () => {
+      const { tables } = (await (await get("/tables")).json()) as {
+        tables: Record<string, unknown>[];
+      };
+
+      const [broken, people] = tables;
+      expect(tables).to.have.length(2);
+      expect(broken).to.deep.equal({
+        name: "broken",
+        files: 0,
+        rows: 0,
+        bytes: 0,
+        columns: [],
+        newestSource: null,
+        rejected: 1,
+      });
+      expect(people).to.deep.include({
+        name: "people",
+        files: 2,
+        rows: 3,
+        columns: [
+          { name: "id", type: "BIGINT" },
+          { name: "name", type: "VARCHAR" },
+          { name: "age", type: "BIGINT" },
+        ],
+        rejected: 1,
+      });
+      expect(people?.["bytes"]).to.be.greaterThan(100);
+      expect(people?.["newestSource"])
+        .to.have.property("key")
+        .that.matches(/^inbox\/people\//);
+    });
+
+    it("tells of one table its sources and its rejections", async () => {
+      const table = (await (await get("/tables/people")).json()) as {
+        sources: { key: string; rows: number }[];
+        rejections: { code: string; source: { key: string } }[];
+      };
+
+      expect(table.sources.map(({ key, rows }) => ({ key, rows }))).to.deep.equal([
+        { key: "inbox/people/a.csv", rows: 2 },
+        { key: "inbox/people/b.csv", rows: 1 },
+      ]);
+      expect(table.rejections.map(({ source }) => source.key)).to.deep.equal([
+        "inbox/people/c.csv",
+      ]);
+    });
+
+    it("refuses a table that isn't there", async () => {
+      await problem(get("/tables/none"), 404, "not-found");
+      await problem(get("/tables/..%2Flake"), 404, "not-found");
+    });
+  });
+
+  describe("POST /query", () => {
+    it("answers in ClickHouse's shape", async () => {
+      const response = await post({
+        sql: "SELECT id, name FROM people WHERE id > $1 ORDER BY id",
+        params: [1],
+      });
+
+      const text = await response.text();
+      const body = JSON.parse(text) as { statistics: { elapsed: number } };
+      expect(response.status).to.equal(200);
+      expect(response.headers.get("content-type")).to.equal("application/json");
+      expect(response.headers.get("content-length")).to.equal(String(Buffer.byteLength(text)));
+      expect(body).to.deep.include({
+        meta: [
+          { name: "id", type: "BIGINT" },
+          { name: "name", type: "VARCHAR" },
+        ],
+        data: [
+          { id: 2, name: "Bo" },
+          { id: 3, name: "Cy" },
+        ],
+        rows: 2,
+      });
+      expect(body.statistics.elapsed).to.be.greaterThan(0);
+    });
+
+    it("answers a query without rows", async () => {
+      const body = await (await post({ sql: "SELECT id FROM people WHERE false" })).json();
+
+      expect(body).to.deep.include({ meta: [{ name: "id", type: "BIGINT" }], data: [], rows: 0 });
+    });
+
+    it("binds parameters by name, exactly", async () => {
+      const response = await post(
+        '{"sql": "SELECT $n AS n", "params": {"n": 12345678901234567890}}',
+      );
+
+      expect(await response.json()).to.deep.include({ data: [{ n: "12345678901234567890" }] });
+    });
+
+    for (const [accept, type, text] of [
+      ["application/x-ndjson", "application/x-ndjson", '{"id":1}\n{"id":2}\n'],
+      ["text/csv", "text/csv; charset=utf-8; header=present", "id\n1\n2\n"],
+      ["text/html, text/csv;q=0.5", "text/csv; charset=utf-8; header=present", "id\n1\n2\n"],
+    ] as const) {
+      it(`answers in ${accept}`, async () => {
+        const response = await post(
+          { sql: "SELECT id FROM people ORDER BY id LIMIT 2" },
+          { accept },
+        );
+
+        expect(response.headers.get("content-type")).to.equal(type);
+        expect(await response.text()).to.equal(text);
+      });
+    }
+
+    it("answers in Parquet", async () => {
+      const response = await pond.http.request("/query?format=parquet", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ sql: "SELECT id, name FROM people ORDER BY id" }),
+      });
+      const file = path.join(folder, "answer.parquet");
+      await fs.writeFile(file, Buffer.from(await response.arrayBuffer()));
+
+      const connection = await (await DuckDBInstance.create(":memory:")).connect();
+      const read = await connection.runAndReadAll(`FROM '${file}'`);
+      connection.closeSync();
+
+      expect(read.getRowsJson()).to.deep.equal([
+        ["1", "Ann"],
+        ["2", "Bo"],
+        ["3", "Cy"],
+      ]);
+    });
+
+    for (const [what, body, status, code, detail] of [
+      [
+        "a mistake in the SQL",
+        { sql: "SELECT nam\nFROM people" },
+        400,
+        "sql-invalid",
+        "LINE 1: SELECT nam\n               ^",
+      ],
+      [
+        "a table that isn't there",
+        { sql: "FROM persons" },
+        400,
+        "table-unknown",
+        "there is people",
+      ],
+      [
+        "a table whose files were all rejected",
+        { sql: "FROM broken" },
+        400,
+        "table-unknown",
+        "no table broken",
+      ],
+      ["a path for a table", { sql: "FROM '/etc/passwd'" }, 400, "table-unknown", "/etc/passwd"],
+      [
+        "a file of the lake for a table",
+        { sql: "FROM 'lake/people/x.parquet'" },
+        400,
+        "table-unknown",
+        "lake",
+      ],
+      ["a table function", { sql: "FROM read_csv('/etc/passwd')" }, 403, "sql-refused", "read_csv"],
+      ["a setting", { sql: "SET threads = 1" }, 403, "sql-refused", "SELECT"],
+      ["two statements", { sql: "SELECT 1; SELECT 2" }, 403, "sql-refused", "one statement"],
+      ["a missing parameter", { sql: "SELECT $1" }, 400, "parameters-invalid", "$1"],
+      ["a body that is no JSON", "{", 400, "body-invalid", "JSON"],
+      ["a body without SQL", {}, 400, "body-invalid", "sql"],
+      ["an unknown key", { sql: "SELECT 1", parms: [] }, 400, "body-invalid", "parms"],
+      [
+        "an object as a parameter",
+        { sql: "SELECT $1", params: [{}] },
+        400,
+        "body-invalid",
+        "params is a list",
+      ],
+      ["empty SQL", { sql: " " }, 400, "sql-invalid", "empty"],
+      ["a NUL in the SQL", { sql: "SELECT 1\0; SELECT 2" }, 400, "sql-invalid", "NUL"],
+    ] as const) {
+      it(`refuses ${what}`, async () => {
+        const found = await problem(post(body), status, code);
+
+        expect(found.detail).to.contain(detail);
+        expect(found.detail).to.not.contain(folder);
+        expect((await post({ sql: "SELECT 1" })).status).to.equal(200);
+      });
+    }
+
+    it("refuses another content type, and a body that is too large", async () => {
+      await problem(post("sql=SELECT 1", { "content-type": "text/plain" }), 415, "media-type");
+      await problem(post({ sql: `SELECT '${"x".repeat(1_000_001)}'` }), 413, "body-too-large");
+    });
+
+    it("stops a query at the deadline, says so, and answers the next", async () => {
+      const endless =
+        "SELECT count(*) FROM range(10000000) a(i), range(10000000) b(j) WHERE hash(i, j) = 1";
+
+      const found = await problem(post({ sql: endless }), 408, "deadline");
+
+      expect(found.detail).to.contain("MILLPOND_QUERY_DEADLINE_SECONDS");
+      expect((await post({ sql: "SELECT 1" })).status).to.equal(200);
+    });
+
+    it("leaves no answer behind", async () => {
+      await (await post({ sql: "FROM people" })).text();
+      await post({ sql: "SELECT nope FROM people" });
+
+      const work = path.join(folder, "pond/.millpond/work");
+      const [own] = (await fs.readdir(work)).sort();
+      expect(await fs.readdir(path.join(work, own as string, "answers"))).to.deep.equal([]);
+    });
+  });
+
+  describe("GET /query", () => {
+    it("answers as POST does", async () => {
+      const query = new URLSearchParams({
+        sql: "SELECT name FROM people WHERE id = $1",
+        params: "[3]",
+        format: "ndjson",
+      });
+
+      expect(await (await get(`/query?${query}`)).text()).to.equal('{"name":"Cy"}\n');
+    });
+
+    it("refuses a format that isn't there, and none that can be accepted", async () => {
+      await problem(get("/query?sql=SELECT+1&format=xml"), 400, "format-unknown");
+      await problem(get("/query?sql=SELECT+1", { accept: "image/png" }), 406, "not-acceptable");
+      await problem(get("/query"), 400, "body-invalid");
+    });
+  });
+
+  describe("GET /q", () => {
+    it("answers a saved query with its defaults, and with what is given", async () => {
+      expect(await (await get("/q/older?format=csv")).text()).to.equal("name\nCy\n");
+      expect(await (await get("/q/older?age=8&format=csv")).text()).to.equal("name\n");
+    });
+
+    it("refuses values that are missing, malformed or unknown, by name", async () => {
+      const malformed = await problem(get("/q/older?age=old"), 400, "parameters-invalid");
+      const unknown = await problem(get("/q/older?agee=1"), 400, "parameters-invalid");
+
+      expect(malformed.detail).to.equal('age must be of type integer, got "old"');
+      expect(unknown.detail).to.contain("there is no parameter agee");
+    });
+
+    it("refuses a saved query that isn't there, whatever its name", async () => {
+      await problem(get("/q/none"), 404, "not-found");
+      await problem(get("/q/..%2Fqueries%2Folder"), 404, "not-found");
+    });
+
+    it("says nothing of the inside when a saved query's header is broken", async () => {
+      const found = await problem(get("/q/typo"), 500, "internal");
+
+      expect(JSON.stringify(found)).to.not.match(/years|typo\.sql/);
+    });
+  });
+
+  describe("other routes", () => {
+    it("says that it is well, and what there is", async () => {
+      expect(await (await get("/health")).json()).to.include({ status: "ok" });
+      expect(await (await get("/")).json())
+        .to.have.property("routes")
+        .that.has.length.greaterThan(5);
+    });
+
+    it("refuses a wrong method and a wrong path", async () => {
+      const wrong = await pond.http.request("/query", { method: "DELETE" });
+
+      expect(wrong.headers.get("allow")).to.equal("POST, GET");
+      await problem(wrong, 405, "method-not-allowed");
+      await problem(get("/nothing"), 404, "not-found");
+    });
+  });
+
+  describe("with tokens", () => {
+    const ask = (headers: Record<string, string>) => guarded.http.request("/tables", { headers });
+
+    it("lets in whoever holds one", async () => {
+      expect((await ask({ authorization: "Bearer a-token" })).status).to.equal(200);
+      expect((await ask({ authorization: "bearer b-token" })).status).to.equal(200);
+    });
+
+    for (const headers of [
+      {},
+      { authorization: "" },
+      { authorization: "Bearer" },
+      { authorization: "Bearer a-toke" },
+      { authorization: "Bearer a-token2" },
+      { authorization: "Basic a-token" },
+      { authorization: "Bearer a-token, Bearer a-token" },
+    ] as Record<string, string>[]) {
+      it(`refuses ${JSON.stringify(headers)}`, async () => {
+        const response = await ask(headers);
+
+        expect(response.headers.get("www-authenticate")).to.match(/^Bearer/);
+        await problem(response, 401, "unauthorized");
+      });
+    }
+
+    it("refuses a token in the query string", async () => {
+      const response = await guarded.http.request(
+        "/tables?token=a-token&authorization=Bearer%20a-token",
+      );
+
+      expect(response.status).to.equal(401);
+    });
+  });
+});

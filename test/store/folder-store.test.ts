@@ -1,0 +1,156 @@
+import { spawn } from "node:child_process";
+import fs from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect } from "chai";
+import { FolderStore, privateFolder } from "../../app/store/folder-store.ts";
+import { openWorkspace } from "../../app/workspace.ts";
+import { itKeepsTheContract } from "./store.contract.ts";
+
+describe("FolderStore", () => {
+  let folder: string;
+  let scratch: string;
+  let store: FolderStore;
+
+  async function open() {
+    folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
+    scratch = path.join(folder, privateFolder, "scratch");
+    await fs.mkdir(scratch, { recursive: true });
+    store = FolderStore.open(folder, scratch);
+    return { store, scratch, drop };
+  }
+  async function close() {
+    await store.close();
+    await fs.rm(folder, { recursive: true });
+  }
+  async function drop(key: string, content: string) {
+    const file = path.join(folder, key);
+    await fs.mkdir(path.dirname(file), { recursive: true });
+    // In place, in the same tick and of the same size: what a look at the file's times alone would miss.
+    await fs.writeFile(file, content);
+  }
+
+  describe("the contract of stores", () => itKeepsTheContract(open, close));
+
+  describe("beside the contract", () => {
+    beforeEach(open);
+    afterEach(close);
+
+    const absent = { condition: { ifAbsent: true }, contentType: "text/plain" } as const;
+
+    for (const key of [
+      "../outside",
+      "inbox/../../outside",
+      "inbox//x",
+      "/etc/passwd",
+      "inbox/a\0b",
+      `inbox/${"x".repeat(256)}`,
+      `${privateFolder}/objects.sqlite`,
+      ".",
+    ]) {
+      it(`refuses the key ${JSON.stringify(key.slice(0, 40))}`, async () => {
+        const put = await store.putText(key, "x", absent).then(
+          () => "stored",
+          (error: { code: string }) => error.code,
+        );
+
+        expect(put).to.equal("key");
+        expect(await store.head(key)).to.equal(undefined);
+      });
+    }
+
+    it("never follows a link out of the folder", async () => {
+      await fs.mkdir(path.join(folder, "inbox"));
+      await fs.symlink("/etc/hostname", path.join(folder, "inbox/link.csv"));
+      await fs.symlink("/etc", path.join(folder, "inbox/links"));
+
+      const listed = [];
+      for await (const { key } of store.list("inbox/")) listed.push(key);
+
+      expect(await store.head("inbox/link.csv")).to.equal(undefined);
+      expect(listed).to.deep.equal([]);
+    });
+
+    it("notices a change during the reading of what it checked out", async () => {
+      await drop("inbox/a.csv", "one");
+      const etag = (await store.head("inbox/a.csv"))?.etag as string;
+      const copy = await store.checkOut("inbox/a.csv", etag, scratch);
+
+      await fs.writeFile(path.join(folder, "inbox/a.csv"), "two");
+
+      expect(await copy?.intact()).to.equal(false);
+    });
+
+    it("keeps what it checked out when the file is replaced by another", async () => {
+      await drop("inbox/a.csv", "one");
+      const etag = (await store.head("inbox/a.csv"))?.etag as string;
+      const copy = await store.checkOut("inbox/a.csv", etag, scratch);
+      await fs.writeFile(path.join(folder, "new"), "two");
+
+      await fs.rename(path.join(folder, "new"), path.join(folder, "inbox/a.csv"));
+
+      expect(await fs.readFile(copy?.path as string, "utf8")).to.equal("one");
+      expect(await copy?.intact()).to.equal(true);
+    });
+
+    it("lets one of several processes win each round", async function () {
+      this.timeout(30_000);
+      const script = fileURLToPath(new URL("./racer.ts", import.meta.url));
+      const rounds = 30;
+      const racers = Array.from({ length: 3 }, (_, i) =>
+        spawn(process.execPath, [script, folder, `racer ${i}`, String(rounds)], {
+          stdio: ["ignore", "pipe", "inherit"],
+        }),
+      );
+
+      const outputs = await Promise.all(
+        racers.map(async (racer) => {
+          let text = "";
+          for await (const chunk of racer.stdout) text += String(chunk);
+          return text;
+        }),
+      );
+
+      // Each win is one link of a chain: the next writer has to name the version before.
+      const wins = outputs.reduce((sum, text) => sum + Number(text), 0);
+      const last = JSON.parse((await store.read("lake/race"))?.text ?? "{}") as { count: number };
+      expect(wins).to.be.greaterThan(rounds);
+      expect(last.count).to.equal(wins);
+    });
+
+    it("goes on when its sidecar is lost", async () => {
+      await store.putText("lake/t/a", "hello", { ...absent, metadata: { rows: "7" } });
+      await store.close();
+      for (const file of await fs.readdir(path.join(folder, privateFolder))) {
+        if (file.startsWith("objects.")) await fs.rm(path.join(folder, privateFolder, file));
+      }
+
+      store = FolderStore.open(folder, scratch);
+
+      expect((await store.read("lake/t/a"))?.text).to.equal("hello");
+      expect((await store.head("lake/t/a"))?.metadata).to.deep.equal({});
+    });
+  });
+});
+
+describe("openWorkspace", () => {
+  it("removes what processes left that are gone, and nothing else", async () => {
+    const base = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
+    // No process has the highest number there is.
+    for (const name of ["4194304-0123abcd", `${process.pid}-0123abcd`, "notes"]) {
+      await fs.mkdir(path.join(base, name));
+    }
+
+    const workspace = openWorkspace(base);
+    const names = await fs.readdir(base);
+    workspace.remove();
+    await fs.rm(base, { recursive: true });
+
+    expect(names).to.have.members([
+      `${process.pid}-0123abcd`,
+      "notes",
+      path.basename(workspace.path),
+    ]);
+  });
+});
