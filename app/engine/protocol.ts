@@ -47,7 +47,7 @@ export interface ReviewResult {
 
 /** Values that a caller binds: by position, or by name without `$`. */
 export type ParameterValue = string | number | bigint | boolean | null;
-export type Parameters = ParameterValue[] | Record<string, ParameterValue>;
+export type Parameters = readonly ParameterValue[] | Readonly<Record<string, ParameterValue>>;
 
 export interface QueryRequest {
   kind: "query";
