@@ -18,6 +18,8 @@ export interface ExactType {
   type: string;
   /** SQL that is true where the value of the SQL expression `x` (text, trimmed, not empty) survives. */
   survives: (x: string) => string;
+  /** SQL that is true only where it does, for text as it comes: quick, and true for what computers print. */
+  usually: (text: string) => string;
   /** SQL of the value. */
   value: (x: string) => string;
 }
@@ -33,6 +35,7 @@ const day = (format: string, separator: string): ExactType => {
     type: "DATE",
     survives: (x) =>
       `(${parsed(x)} IS NOT NULL AND strlen(${x}) <= 10 AND ${x}[-5] = ${quoteLiteral(separator)})`,
+    usually: () => "false",
     value: (x) => `CAST(${parsed(x)} AS DATE)`,
   };
 };
@@ -41,6 +44,7 @@ const bigint: ExactType = {
   name: "BIGINT",
   type: "BIGINT",
   survives: roundTrip("BIGINT"),
+  usually: roundTrip("BIGINT"),
   value: plainCast("BIGINT"),
 };
 
@@ -49,9 +53,12 @@ const decimal38: ExactType = {
   name: "DECIMAL(38,0)",
   type: "DECIMAL(38,0)",
   survives: roundTrip("DECIMAL(38,0)"),
+  usually: roundTrip("DECIMAL(38,0)"),
   value: plainCast("DECIMAL(38,0)"),
 };
 
+/** As programs print fractions: no exponent leads out of a double's range. */
+const usualNumber = "-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][+-]?[0-9]{1,2})?";
 const double: ExactType = {
   name: "DOUBLE",
   type: "DOUBLE",
@@ -69,6 +76,8 @@ const double: ExactType = {
     ];
     return `(coalesce(${number.join(" AND ")}, false) OR lower(${unsigned}) IN ('nan', 'inf', 'infinity'))`;
   },
+  usually: (text) =>
+    `(strlen(${text}) <= 15 AND regexp_full_match(${text}, ${quoteLiteral(usualNumber)}))`,
   value: plainCast("DOUBLE"),
 };
 
@@ -76,6 +85,7 @@ const boolean: ExactType = {
   name: "BOOLEAN",
   type: "BOOLEAN",
   survives: (x) => `lower(${x}) IN ('true', 'false')`,
+  usually: (text) => `${text} IN ('true', 'false')`,
   value: plainCast("BOOLEAN"),
 };
 
@@ -84,6 +94,7 @@ const date: ExactType = {
   type: "DATE",
   // Year first, with hyphens or slashes.
   survives: (x) => `TRY_CAST(${x} AS DATE)::VARCHAR = replace(${x}, '/', '-')`,
+  usually: roundTrip("DATE"),
   value: plainCast("DATE"),
 };
 
@@ -94,6 +105,7 @@ const timestamp: ExactType = {
   // is its midnight.
   survives: (x) =>
     `starts_with(strftime(TRY_CAST(${x} AS TIMESTAMP), '%Y-%m-%d %H:%M:%S.%f'), replace(${x}, 'T', ' '))`,
+  usually: roundTrip("TIMESTAMP"),
   value: plainCast("TIMESTAMP"),
 };
 
@@ -104,6 +116,7 @@ const timestamptz: ExactType = {
   type: "TIMESTAMP WITH TIME ZONE",
   survives: (x) =>
     `(regexp_full_match(${x}, ${quoteLiteral(zoned)}) AND TRY_CAST(${x} AS TIMESTAMP WITH TIME ZONE) IS NOT NULL)`,
+  usually: () => "false",
   value: plainCast("TIMESTAMP WITH TIME ZONE"),
 };
 
@@ -111,6 +124,7 @@ const time: ExactType = {
   name: "TIME",
   type: "TIME",
   survives: roundTrip("TIME"),
+  usually: roundTrip("TIME"),
   value: plainCast("TIME"),
 };
 
@@ -144,6 +158,7 @@ export const mixedRungs: readonly ExactType[] = [
     name: "VARCHAR",
     type: "VARCHAR",
     survives: (x) => `json_type(${x}) NOT IN ('OBJECT', 'ARRAY')`,
+    usually: () => "false",
     value: (x) => `${x}->>'$'`,
   },
 ];
@@ -151,14 +166,16 @@ export const mixedRungs: readonly ExactType[] = [
 /** What the start of a file says of a column. */
 export type Proposal = { kind: "type"; type: ExactType | undefined } | { kind: "unsure" };
 
+/** The whole file has to be asked. */
+export const unsure: Proposal = { kind: "unsure" };
+
 /**
  * The rung to try first for a column that DuckDB, from the start of the file, takes for `type`.
  * Unsure for days whose order DuckDB may have guessed.
  * @param dateFormat how DuckDB would read the file's days, as strptime writes it
  */
 export function proposedRung(type: string, dateFormat: string | null): Proposal {
-  if (type === "DATE" && dateFormat !== null && !dateFormat.startsWith("%Y"))
-    return { kind: "unsure" };
+  if (type === "DATE" && dateFormat !== null && !dateFormat.startsWith("%Y")) return unsure;
   return { kind: "type", type: textRungs.find((rung) => rung.name === type) };
 }
 
@@ -191,7 +208,11 @@ export const inexactMarker = "millpond: a value would change in column ";
 export function exactCast(text: string, type: ExactType, column: number): string {
   const x = trimmed(text);
   const marker = quoteLiteral(inexactMarker + column);
-  return `CASE WHEN ${x} IS NULL THEN NULL WHEN ${type.survives(x)} THEN ${type.value(x)} ELSE error(${marker}) END`;
+  // CASE evaluates a branch only for the rows that come to it, which AND and OR don't promise.
+  return (
+    `CASE WHEN ${type.usually(text)} THEN ${type.value(text)} WHEN ${x} IS NULL THEN NULL ` +
+    `WHEN ${type.survives(x)} THEN ${type.value(x)} ELSE error(${marker}) END`
+  );
 }
 
 /** SQL of one BOOLEAN: whether all values of the text expression survive. */

@@ -21,6 +21,10 @@ export const sourceAdvice = {
   packed: "a whole file, packed as its name says",
 } as const;
 
+export function emptyFile(message: string): SourceError {
+  return new SourceError({ code: "empty-file", message, expected: sourceAdvice.empty });
+}
+
 const linePattern = /CSV Error on Line: (\d+)/;
 const columnPattern = /when converting column "((?:[^"]|"")*)"/;
 const jsonLinePattern = /in line (\d+)/;

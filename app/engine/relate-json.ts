@@ -1,0 +1,115 @@
+import type { DuckDBConnection } from "@duckdb/node-api";
+import {
+  type ExactType,
+  mixedRungs,
+  numberRungs,
+  type Proposal,
+  proposedRung,
+  stringRungs,
+  unsure,
+} from "../lake/exact-types.ts";
+import { emptyFile } from "../lake/source-error.ts";
+import { quoteIdentifier, quoteLiteral } from "../query/quote.ts";
+import type { ConvertRequest } from "./protocol.ts";
+import { type Relation, settled } from "./relation.ts";
+import { byteOrderMark, readHead, withoutMark } from "./unpack.ts";
+
+/** JSON: DuckDB reads the types from the whole file, and what it would change is read as text. */
+export async function relateJson(
+  connection: DuckDBConnection,
+  request: ConvertRequest,
+): Promise<Relation> {
+  const head = await readHead(request.source, request.compression);
+  const marked = head.startsWith(byteOrderMark);
+  const source = quoteLiteral(marked ? await withoutMark(request) : request.source);
+  const shape = request.format === "ndjson" ? "newline_delimited" : "auto";
+  const packed = !marked && request.compression !== "none";
+  const packing = packed ? request.compression : "uncompressed";
+  // From a sample, a key that first stands after it would be dropped without a word: read all of it.
+  const read = `compression='${packing}', format='${shape}'`;
+  const whole = `${read}, sample_size=-1`;
+  const described = await connection.runAndReadAll(
+    `SELECT column_name, column_type FROM (DESCRIBE FROM read_json(${source}, ${whole}))`,
+  );
+  const found = described.getRowsJS() as [string, string][];
+  if (found.length === 1 && found[0]?.[1] === "JSON" && found[0][0] === "json") {
+    const any = await connection.runAndReadAll(`FROM read_json(${source}, ${whole}) LIMIT 1`);
+    if (any.currentRowCount === 0) throw emptyFile("the file holds no record");
+  }
+  const named = await namesAreKeys(
+    connection,
+    found.map(([name]) => name),
+    `read_json_objects(${source}, ${read})`,
+  );
+  const columns = found.map(([name, type]) => jsonColumn(name, type, named));
+  const struct = columns.map((c) => `${quoteLiteral(c.column.name)}: ${quoteLiteral(c.readAs)}`);
+  return {
+    from: `read_json(${source}, ${named ? `${read}, columns={${struct.join(", ")}}` : whole})`,
+    columns: columns.map((c) => c.column),
+    unpacked: marked,
+  };
+}
+
+/**
+ * Whether the columns' names are the records' keys. Keys that differ only in case get names of DuckDB's making (`a`,
+ * `A_1`); a column asked for by such a name would be empty.
+ */
+async function namesAreKeys(
+  connection: DuckDBConnection,
+  names: readonly string[],
+  objects: string,
+): Promise<boolean> {
+  const known = new Set(names.map((name) => name.toLowerCase()));
+  const suspects = names.filter((name) => {
+    const original = name.replace(/_\d+$/, "");
+    return original !== name && known.has(original.toLowerCase());
+  });
+  if (suspects.length === 0) return true;
+  const tests = suspects.map(
+    (name) => `bool_or(list_contains(json_keys(json), ${quoteLiteral(name)}))`,
+  );
+  const [row] = (
+    await connection.runAndReadAll(`SELECT ${tests.join(", ")} FROM ${objects}`)
+  ).getRowsJS();
+  return row?.every((isKey) => isKey === true) ?? false;
+}
+
+/** How one key of a JSON source becomes a column. */
+function jsonColumn(name: string, type: string, named: boolean) {
+  const id = quoteIdentifier(name);
+  const column = (
+    readAs: string,
+    expression: string,
+    rungs: readonly ExactType[],
+    proposal: Proposal = settled,
+  ) => ({ readAs, column: { name, expression, rungs, proposal } });
+  switch (type) {
+    // DuckDB would drop the zone of "…+02:00", and how a UUID is spelt.
+    case "DATE":
+    case "TIME":
+      return column("VARCHAR", `${id}::VARCHAR`, stringRungs, proposedRung(type, null));
+    case "TIMESTAMP":
+      return column("VARCHAR", `${id}::VARCHAR`, stringRungs, unsure);
+    case "UUID":
+      return column("VARCHAR", `${id}::VARCHAR`, []);
+    case "DOUBLE":
+      return column("VARCHAR", `${id}::VARCHAR`, numberRungs, proposedRung(type, null));
+    case "HUGEINT":
+      return column("VARCHAR", `${id}::VARCHAR`, numberRungs, unsure);
+    case "JSON":
+      return column("JSON", `${id}::VARCHAR`, mixedRungs, unsure);
+    default:
+      return column(named ? exactInside(type) : type, id, []);
+  }
+}
+
+/**
+ * The type of a list or an object, with text in place of what would change inside it: HUGEINT, which is DOUBLE in
+ * Parquet, and TIMESTAMP, which drops the zone.
+ */
+function exactInside(type: string): string {
+  // A field's name is quoted, or a space follows it; what follows a type is never a space.
+  return type.replace(/"(?:[^"]|"")*"|\b(?:U?HUGEINT|TIMESTAMP)(?=[,)[]|$)/g, (found) =>
+    found.startsWith('"') ? found : "VARCHAR",
+  );
+}

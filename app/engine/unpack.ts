@@ -1,0 +1,114 @@
+import fs from "node:fs";
+import path from "node:path";
+import { Transform, Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import zlib from "node:zlib";
+import { messageOf } from "../errors.ts";
+import { emptyFile, SourceError, sourceAdvice } from "../lake/source-error.ts";
+import type { Compression } from "../lake/source-key.ts";
+import type { ConvertRequest } from "./protocol.ts";
+
+/** Bytes that the separator is read from. */
+const headBytes = 65_536;
+
+function unpacker(compression: Compression) {
+  return compression === "gzip" ? zlib.createGunzip() : zlib.createZstdDecompress();
+}
+
+/**
+ * Unpacks the source and looks at nothing but whether it ends well. DuckDB takes gzip and zstd data that was cut off,
+ * or whose checksum is wrong, for the end of the file, and the rows behind would be lost without a word.
+ */
+export async function checkPacking(request: ConvertRequest): Promise<void> {
+  if (request.compression === "none") return;
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  try {
+    await pipeline(fs.createReadStream(request.source), unpacker(request.compression), nowhere);
+  } catch (error) {
+    throw unpackError(error, request.compression);
+  }
+}
+
+function unpackError(error: unknown, compression: Compression): unknown {
+  const code = (error as NodeJS.ErrnoException).code ?? "";
+  if (!code.startsWith("Z_") && !code.startsWith("ZSTD_") && code !== "ERR_STREAM_PREMATURE_CLOSE")
+    return error;
+  return new SourceError({
+    code: "malformed-compression",
+    message: `the ${compression} data is broken: ${messageOf(error)}`,
+    expected: sourceAdvice.packed,
+  });
+}
+
+/**
+ * The first bytes of a text source, unpacked.
+ * @throws SourceError for a file with nothing in it, or one that is plainly no UTF-8.
+ */
+export async function readHead(file: string, compression: Compression): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  const raw = fs.createReadStream(file);
+  const unpacked = compression === "none" ? raw : raw.pipe(unpacker(compression));
+  raw.on("error", (error) => unpacked.destroy(error));
+  try {
+    for await (const chunk of unpacked) {
+      chunks.push(chunk as Buffer);
+      length += (chunk as Buffer).length;
+      if (length >= headBytes) break;
+    }
+  } catch (error) {
+    throw unpackError(error, compression);
+  } finally {
+    raw.destroy();
+  }
+  const head = Buffer.concat(chunks);
+  const mark = head.subarray(0, 2).toString("hex");
+  if (mark === "fffe" || mark === "feff") {
+    throw new SourceError({
+      code: "not-utf8",
+      message: "the file begins with a mark of UTF-16",
+      expected: sourceAdvice.utf8,
+      line: 1,
+    });
+  }
+  const text = head.toString("utf8");
+  // trim() counts the mark as space.
+  if (length < headBytes && text.trim() === "") throw emptyFile("the file is empty");
+  return text;
+}
+
+export const byteOrderMark = "\uFEFF";
+
+/** A copy of a source, unpacked and without the mark at its start, which DuckDB's JSON reader takes for an error. */
+export async function withoutMark(request: ConvertRequest): Promise<string> {
+  const file = path.join(request.scratch, "unmarked.json");
+  let begun = false;
+  const skip = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      // The mark has three bytes, and no stream begins with a smaller chunk.
+      done(null, begun ? chunk : chunk.subarray(Buffer.byteLength(byteOrderMark)));
+      begun = true;
+    },
+  });
+  await unpackTo(request, file, [skip]);
+  return file;
+}
+
+/** Unpacks a source into a file. */
+export async function unpackTo(
+  { source, compression }: ConvertRequest,
+  file: string,
+  through: Transform[] = [],
+): Promise<void> {
+  const unpack = compression === "none" ? [] : [unpacker(compression)];
+  try {
+    await pipeline([
+      fs.createReadStream(source),
+      ...unpack,
+      ...through,
+      fs.createWriteStream(file),
+    ]);
+  } catch (error) {
+    throw unpackError(error, compression);
+  }
+}
