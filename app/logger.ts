@@ -14,14 +14,14 @@ export interface InvocationKeys {
 }
 
 /** Lambda's names of levels, and winston's own, to winston's. */
-const levels: Readonly<Record<string, string>> = {
-  fatal: "error",
-  error: "error",
-  warn: "warn",
-  info: "info",
-  debug: "debug",
-  trace: "silly",
-};
+const levels: ReadonlyMap<string, string> = new Map([
+  ["fatal", "error"],
+  ["error", "error"],
+  ["warn", "warn"],
+  ["info", "info"],
+  ["debug", "debug"],
+  ["trace", "silly"],
+]);
 
 const invocation = new AsyncLocalStorage<InvocationKeys>();
 let coldStartPending = true;
@@ -40,9 +40,9 @@ export function levelFrom(environment: Environment): string {
   const name = own === undefined ? "AWS_LAMBDA_LOG_LEVEL" : environmentNames.logLevel;
   const wanted = environment[name];
   if (wanted === undefined || wanted === "") return "info";
-  const level = levels[wanted.toLowerCase()];
+  const level = levels.get(wanted.toLowerCase());
   if (level === undefined) {
-    const known = Object.keys(levels).join(", ");
+    const known = [...levels.keys()].join(", ");
     throw new MillpondError("environment", `${name} must be one of ${known}, got "${wanted}"`);
   }
   return level;

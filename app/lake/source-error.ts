@@ -26,7 +26,7 @@ export function emptyFile(message: string): SourceError {
 }
 
 const linePattern = /CSV Error on Line: (\d+)/;
-const columnPattern = /when converting column "((?:[^"]|"")*)"/;
+const columnPattern = /when converting column "(.*)"\. Could not/;
 const jsonLinePattern = /in line (\d+)/;
 const jsonRecordPattern = /in record\/value (\d+)/;
 

@@ -4,18 +4,22 @@ import { prefixes } from "../contract.ts";
 export type SourceFormat = "csv" | "tsv" | "json" | "ndjson" | "parquet";
 export type Compression = "none" | "gzip" | "zstd";
 
-const formats: Readonly<Record<string, SourceFormat>> = {
-  csv: "csv",
-  tsv: "tsv",
-  json: "json",
-  ndjson: "ndjson",
-  jsonl: "ndjson",
-  parquet: "parquet",
-};
-const compressions: Readonly<Record<string, Compression>> = { gz: "gzip", zst: "zstd" };
+// Maps, not objects: a file may well end in `.constructor`.
+const formats: ReadonlyMap<string, SourceFormat> = new Map([
+  ["csv", "csv"],
+  ["tsv", "tsv"],
+  ["json", "json"],
+  ["ndjson", "ndjson"],
+  ["jsonl", "ndjson"],
+  ["parquet", "parquet"],
+]);
+const compressions: ReadonlyMap<string, Compression> = new Map([
+  ["gz", "gzip"],
+  ["zst", "zstd"],
+]);
 
 /** What a person may drop, for messages. */
-export const acceptedNames = `.${Object.keys(formats).join(", .")}, each also with .gz or .zst`;
+export const acceptedNames = `.${[...formats.keys()].join(", .")}, each also with .gz or .zst`;
 
 /** A table's name: also what SQL takes without quotes. */
 export const tableNamePattern = /^[a-z][a-z0-9_]{0,62}$/;
@@ -104,12 +108,12 @@ export function stemOf(file: string): string {
 function splitEndings(file: string) {
   const parts = file.split(".");
   let compression: Compression = "none";
-  const packed = compressions[parts.at(-1)?.toLowerCase() ?? ""];
+  const packed = compressions.get(parts.at(-1)?.toLowerCase() ?? "");
   if (parts.length > 2 && packed !== undefined) {
     compression = packed;
     parts.pop();
   }
-  const format = parts.length > 1 ? formats[parts.at(-1)?.toLowerCase() ?? ""] : undefined;
+  const format = parts.length > 1 ? formats.get(parts.at(-1)?.toLowerCase() ?? "") : undefined;
   const stem = format === undefined ? (parts[0] as string) : parts.slice(0, -1).join(".");
   return { stem, format, compression };
 }
