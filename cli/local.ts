@@ -2,6 +2,7 @@ import { once } from "node:events";
 import fs from "node:fs";
 import fsp from "node:fs/promises";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type ServerType, serve } from "@hono/node-server";
 import cliProgress from "cli-progress";
@@ -123,8 +124,8 @@ export async function startLocal(
       (error) => logger.error("the watcher failed", { error }),
     );
     await load(pond, topic, say);
-    const timer = setInterval(() => void sweep(pond, topic, logger), sweepEveryMs);
-    timer.unref();
+    const sweeper = new AbortController();
+    void sweepAgain(pond, topic, logger, sweeper.signal);
 
     const url = addressOf(server, options.host);
     await introduce(url, pond, options, say);
@@ -133,7 +134,7 @@ export async function startLocal(
       url,
       pond,
       stop: async () => {
-        clearInterval(timer);
+        sweeper.abort();
         await watcher.close();
         await Promise.all([topic.drain(), closeServer(running)]);
         await pond.close();
@@ -275,15 +276,28 @@ async function load(pond: Pond, topic: LocalTopic, say: (text: string) => void):
   );
 }
 
-/** As the schedule does on AWS. */
-async function sweep(pond: Pond, topic: LocalTopic, logger: Logger): Promise<void> {
-  try {
-    const { stale } = await findStale(pond.store);
-    for (const key of stale) {
-      await topic.publish(wrapObjectEvent(pond.bucket, key, "ObjectCreated:Put", new Date()));
+/** As the schedule does on AWS; one sweep begins when the one before is done. */
+async function sweepAgain(
+  pond: Pond,
+  topic: LocalTopic,
+  logger: Logger,
+  stopped: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    try {
+      await sleep(sweepEveryMs, undefined, { signal: stopped, ref: false });
+    } catch {
+      // The pond stops.
+      return;
     }
-  } catch (error) {
-    logger.error("the sweep failed", { error });
+    try {
+      const { stale } = await findStale(pond.store);
+      for (const key of stale) {
+        await topic.publish(wrapObjectEvent(pond.bucket, key, "ObjectCreated:Put", new Date()));
+      }
+    } catch (error) {
+      logger.error("the sweep failed", { error });
+    }
   }
 }
 

@@ -130,7 +130,7 @@ export async function answer(
       columns: columns.map(({ name, type }) => ({ name, type: type.toString() })),
     };
   } catch (error) {
-    throw await asCallersError(connection, error, request.sql);
+    throw await asCallersError(connection, error, request);
   }
 }
 
@@ -272,9 +272,15 @@ const callersErrors =
  * DuckDB's message as the caller needs it. Ours runs inside a COPY, so line and caret would show text that the caller
  * never wrote: the caller's own text is prepared, not run, for an error with its own lines.
  */
-async function asCallersError(connection: DuckDBConnection, error: unknown, sql: string) {
+async function asCallersError(
+  connection: DuckDBConnection,
+  error: unknown,
+  { sql, tables }: QueryRequest,
+) {
   const message = messageOf(error);
   if (error instanceof MillpondError || !callersErrors.test(message)) return error;
+  // A broken file of the lake is no fault of the caller, and its path no business of theirs.
+  if (tables.some(({ files }) => files.some((file) => message.includes(file)))) return error;
   const own = await connection.prepare(sql).then(
     (statement) => {
       statement.destroySync();

@@ -104,7 +104,7 @@ export function createHttpApp(parts: HttpParts): Hono {
     }
     const format = readFormat(c.req.query("format"), c.req.header("accept"));
     const parameters = readParameters(c.req.query("params"));
-    return await respond(asker, { sql, parameters, format }, deadline());
+    return await respond(asker, { sql, parameters, format }, deadline(), isHead(c.req.raw));
   });
 
   app.get("/q", async (c) => c.json({ queries: (await saved.all()).map(published) }));
@@ -118,7 +118,8 @@ export function createHttpApp(parts: HttpParts): Hono {
     const { format: named, ...given } = c.req.query();
     const format = readFormat(named, c.req.header("accept"));
     const parameters = readSavedParameters(query, given);
-    return await respond(asker, { sql: query.sql, parameters, format }, deadline());
+    const asked = { sql: query.sql, parameters, format };
+    return await respond(asker, asked, deadline(), isHead(c.req.raw));
   });
 
   app.notFound((c) => {
@@ -170,6 +171,8 @@ async function respond(
   parts: AskParts,
   question: Question,
   options: { deadline: number },
+  /** Whether only the header is asked for. */
+  head = false,
 ): Promise<Response> {
   const answer = await ask(parts, question, options);
   const [before, after] = question.format === "json" ? envelope(answer) : ["", ""];
@@ -177,27 +180,29 @@ async function respond(
   const handle = await fsp.open(answer.file);
   await fsp.rm(answer.file);
   const length = Buffer.byteLength(before) + answer.bytes + Buffer.byteLength(after);
-  return new Response(
-    Readable.toWeb(Readable.from(pieces(handle, before, after))) as ReadableStream,
-    {
-      headers: {
-        "content-type": contentType(question.format),
-        "content-length": String(length),
-        "x-millpond-rows": String(answer.rows),
-        "x-millpond-elapsed": answer.elapsed.toFixed(6),
-      },
+  const body = Readable.from(pieces(handle, before, after));
+  // Also where nobody reads: a client that left, or a HEAD.
+  body.once("close", () => void handle.close());
+  if (head) body.destroy();
+  return new Response(head ? null : (Readable.toWeb(body) as ReadableStream), {
+    headers: {
+      "content-type": contentType(question.format),
+      "content-length": String(length),
+      "x-millpond-rows": String(answer.rows),
+      "x-millpond-elapsed": answer.elapsed.toFixed(6),
     },
-  );
+  });
 }
 
 async function* pieces(handle: fsp.FileHandle, before: string, after: string) {
-  try {
-    if (before !== "") yield Buffer.from(before);
-    yield* handle.createReadStream({ autoClose: false, highWaterMark: 1 << 18 });
-    if (after !== "") yield Buffer.from(after);
-  } finally {
-    await handle.close();
-  }
+  if (before !== "") yield Buffer.from(before);
+  yield* handle.createReadStream({ autoClose: false, highWaterMark: 1 << 18 });
+  if (after !== "") yield Buffer.from(after);
+}
+
+/** Hono answers HEAD by the route of GET. */
+function isHead(request: Request): boolean {
+  return request.method === "HEAD";
 }
 
 function contentType(format: QueryFormat): string {

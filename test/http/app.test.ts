@@ -281,6 +281,26 @@ describe("the HTTP routes", () => {
   });
 
   describe("GET /query", () => {
+    it("answers HEAD with the header alone", async () => {
+      const response = await pond.http.request("/query?sql=SELECT+1+AS+a&format=csv", {
+        method: "HEAD",
+      });
+
+      expect(response.headers.get("content-length")).to.equal("4");
+      expect(await response.text()).to.equal("");
+    });
+
+    it("says nothing of the inside when a file of the lake is broken", async () => {
+      const broken = path.join(folder, "pond/lake/hand_made/x.parquet");
+      await fs.mkdir(path.dirname(broken), { recursive: true });
+      await fs.writeFile(broken, "PAR1 and nothing more PAR1");
+
+      const found = await problem(get("/query?sql=FROM+hand_made"), 500, "internal");
+
+      await fs.rm(path.dirname(broken), { recursive: true });
+      expect(JSON.stringify(found)).to.not.match(/parquet|lake/);
+    });
+
     it("answers as POST does", async () => {
       const query = new URLSearchParams({
         sql: "SELECT name FROM people WHERE id = $1",
