@@ -58,7 +58,10 @@ const mebibyte = 1024 * 1024;
  * @throws MillpondError `environment`, naming each variable that is missing or malformed.
  */
 export function readSettings(environment: Environment): Settings {
-  const parsed = v.safeParse(schema, environment);
+  // A key that is there without a value gets the message of its own check.
+  const keys = Object.keys(schema.entries);
+  const relevant = Object.fromEntries(keys.map((key) => [key, environment[key]]));
+  const parsed = v.safeParse(schema, relevant);
   if (!parsed.success) {
     const problems = parsed.issues.map((issue) => issue.message);
     throw new MillpondError("environment", problems.join("; "));

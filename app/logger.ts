@@ -102,14 +102,15 @@ export function createLogger({ environment, stream = process.stderr }: LoggerOpt
   const colours = !inLambda && stream.isTTY === true && environment["NO_COLOR"] === undefined;
   // Written straight to the stream: the Lambda runtime patches console.*, which would wrap each line once more.
   const sink = inLambda ? process.stdout : stream;
+  // At the transport, not the logger: there only what is logged reaches the formats.
+  const format = combine(
+    timestamp(),
+    keys(),
+    coldStart(),
+    ...(inLambda ? [json()] : [...(colours ? [colorize()] : []), readable]),
+  );
   return winston.createLogger({
     level: levelFrom(environment),
-    format: combine(
-      timestamp(),
-      keys(),
-      coldStart(),
-      ...(inLambda ? [json()] : [...(colours ? [colorize()] : []), readable]),
-    ),
-    transports: [new winston.transports.Stream({ stream: sink, eol: "\n" })],
+    transports: [new winston.transports.Stream({ stream: sink, eol: "\n", format })],
   });
 }

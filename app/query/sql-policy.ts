@@ -95,13 +95,18 @@ function visit(value: Json, ctes: ReadonlySet<string>, tables: Set<string>): voi
   if (own !== undefined) {
     scope = withCtes(own as JsonObject, ctes, tables);
   }
-  // The second half of a recursive CTE reads the first by its name.
-  const recursive = value["type"] === "RECURSIVE_CTE_NODE" ? text(value["cte_name"]) : "";
-  if (recursive !== "") scope = new Set([...scope, recursive.toLowerCase()]);
   for (const [key, child] of Object.entries(value)) {
     if (key === "cte_map" || leaves.has(key)) continue;
-    visit(child, scope, tables);
+    // The second half of a recursive CTE reads the first by its name; the first doesn't know it.
+    const itself = value["type"] === "RECURSIVE_CTE_NODE" && key === "right";
+    const inner = itself ? new Set([...scope, folded(value["cte_name"])]) : scope;
+    visit(child, inner, tables);
   }
+}
+
+/** A name as DuckDB compares it: without regard to the case of ASCII letters, and of no others. */
+function folded(name: Json | undefined): string {
+  return text(name).replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
 /** The CTEs that a query's body may name; each of them may name those before it. */
@@ -111,7 +116,7 @@ function withCtes(map: JsonObject, outer: ReadonlySet<string>, tables: Set<strin
     const { query, ...rest } = entry["value"] as JsonObject;
     visit((query as JsonObject)["node"] ?? (query as Json), scope, tables);
     visit(rest, scope, tables);
-    scope.add(text(entry["key"]).toLowerCase());
+    scope.add(folded(entry["key"]));
   }
   return scope;
 }
@@ -141,7 +146,7 @@ function checkTable(node: JsonObject, ctes: ReadonlySet<string>, tables: Set<str
     const full = names.filter((part) => part !== "").join(".");
     throw refuse(`tables are named without a schema, got ${full}`);
   }
-  const name = text(node["table_name"]).toLowerCase();
+  const name = folded(node["table_name"]);
   if (!ctes.has(name)) tables.add(name);
 }
 
@@ -154,7 +159,7 @@ function checkShow(node: JsonObject): void {
 
 function checkTableFunction(node: JsonObject): void {
   const called = node["function"] as JsonObject;
-  const name = text(called?.["function_name"]).toLowerCase();
+  const name = folded(called?.["function_name"]);
   if (called?.["class"] !== "FUNCTION" || !allowedTableFunctions.has(name)) {
     throw refuse(
       `the table function ${name} can't stand in a query: tables are named, and GET /tables lists them`,
@@ -168,7 +173,7 @@ function checkFunction(node: JsonObject): void {
   // The parser itself names system.main for what it makes of [1, 2] and the like.
   const qualified =
     !["", "main"].includes(text(node["schema"])) || !["", "system"].includes(text(node["catalog"]));
-  const known = allowedFunctions.has(name.toLowerCase()) || allowedTableFunctions.has(name);
+  const known = allowedFunctions.has(folded(name)) || allowedTableFunctions.has(folded(name));
   if (qualified || !known) {
     throw refuse(`the function ${name} can't stand in a query`, { function: name });
   }
