@@ -18,6 +18,7 @@ function slugOf(sourceKey: string): string {
   const file = sourceKey.slice(sourceKey.lastIndexOf("/") + 1);
   const slug = stemOf(file)
     .normalize("NFKD")
+    .replace(/\p{M}/gu, "")
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "-")
     .slice(0, 48)

@@ -6,8 +6,8 @@ import { quoteLiteral } from "../query/quote.ts";
  *
  * DuckDB's own inference reads the start of a file, and a later value that doesn't fit changes silently where it can be
  * cast: 1.5 in a BIGINT column becomes 2, 00501 becomes 501, a timestamp in a DATE column loses its time. Reading the
- * whole file first takes 2.5 times as long. Here the start of the file only proposes, and the conversion itself checks
- * every value as it goes (1.1 times as long); see docs/decisions/0003-exact-types.md.
+ * whole file first takes 2.5 to 3 times as long. Here the start of the file only proposes, and the conversion itself checks
+ * every value as it goes (1.3 times as long); see docs/decisions/0003-exact-types.md.
  */
 
 /** A type that a column of text may get. */

@@ -66,7 +66,7 @@ describe("outputKey", () => {
 
     // Written out: another key for the same source would leave the old rows in the table for good.
     expect(outputKey(key, "trips")).to.equal(
-      "lake/trips/ja-n-eae0ab8278dccec388891ca37492dce3.parquet",
+      "lake/trips/jan-eae0ab8278dccec388891ca37492dce3.parquet",
     );
   });
 
