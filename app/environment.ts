@@ -34,15 +34,15 @@ const wholeNumber = (name: string, least: number, most: number) =>
     ),
   );
 
+const absolutePath = (name: string) =>
+  v.pipe(
+    v.string(`${name} is not set: give the absolute path of a folder`),
+    v.check(path.isAbsolute, (issue) => `${name} must be an absolute path, got "${issue.input}"`),
+  );
+
 const schema = v.object({
-  [names.store]: v.pipe(
-    v.string(`${names.store} is not set: give the absolute path of the folder that holds the pond`),
-    v.check(
-      path.isAbsolute,
-      (issue) => `${names.store} must be an absolute path, got "${issue.input}"`,
-    ),
-  ),
-  [names.queries]: v.optional(v.string()),
+  [names.store]: absolutePath(names.store),
+  [names.queries]: v.optional(absolutePath(names.queries)),
   [names.memoryMiB]: wholeNumber(names.memoryMiB, 128, 1_048_576),
   [names.diskMiB]: wholeNumber(names.diskMiB, 1, 104_857_600),
   [names.queryDeadlineSeconds]: wholeNumber(names.queryDeadlineSeconds, 1, 900),

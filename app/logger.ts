@@ -37,7 +37,7 @@ export function withInvocationKeys<T>(keys: InvocationKeys, work: () => T): T {
  */
 export function levelFrom(environment: Environment): string {
   const own = environment[environmentNames.logLevel];
-  const name = own === undefined ? "AWS_LAMBDA_LOG_LEVEL" : environmentNames.logLevel;
+  const name = own === undefined || own === "" ? "AWS_LAMBDA_LOG_LEVEL" : environmentNames.logLevel;
   const wanted = environment[name];
   if (wanted === undefined || wanted === "") return "info";
   const level = levels.get(wanted.toLowerCase());

@@ -1,6 +1,6 @@
 /** Text for people. */
 
-const units = ["B", "kB", "MB", "GB", "TB"];
+const units = ["B", "kB", "MB", "GB", "TB", "PB"];
 
 /** Bytes with three digits and a decimal unit: 1234567 is "1.23 MB". */
 export function bytesText(bytes: number): string {

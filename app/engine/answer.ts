@@ -114,8 +114,12 @@ export async function answer(
   connection: DuckDBConnection,
   request: QueryRequest,
 ): Promise<QueryResult> {
-  // Once more, and first of all: whatever asked, nothing runs that was not reviewed.
-  await review(connection, request.sql);
+  // Once more, and first of all: whatever asked, nothing runs that was not reviewed, over any other table.
+  const { tables } = await review(connection, request.sql);
+  const unnamed = tables.find((name) => request.tables.every((table) => table.name !== name));
+  if (unnamed !== undefined) {
+    throw new MillpondError("table-unknown", `there is no table ${unnamed}`);
+  }
   const query = await withoutSemicolon(connection, request.sql);
   await nameTables(connection, request.tables);
   try {

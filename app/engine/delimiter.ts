@@ -42,7 +42,7 @@ export function detectDelimiter(head: string): string {
 export function fieldsOfFirstRecord(head: string, delimiter: string): number {
   let quoted = false;
   let fields = 1;
-  for (const character of head.trimStart()) {
+  for (const character of head.replace(/^\uFEFF?[\r\n]*/, "")) {
     if (character === '"') quoted = !quoted;
     else if (!quoted && (character === "\n" || character === "\r")) break;
     else if (!quoted && character === delimiter) fields += 1;

@@ -52,7 +52,8 @@ export function problemOf(error: unknown): Problem {
     };
   }
   return {
-    ...error.details,
+    // Details of what is the caller's to mend; others might tell of the inside.
+    ...(known < 500 ? error.details : {}),
     type: `urn:millpond:problem:${error.code}`,
     title: titleOf(error.code),
     status: known,

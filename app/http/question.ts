@@ -11,18 +11,29 @@ import {
 /** Bytes of a request's body that are read. */
 export const mostBodyBytes = 1_000_000;
 
-const parameterValue = v.union(
-  [v.string(), v.number(), v.bigint(), v.boolean(), v.null()],
-  "a parameter is a string, a number, true, false or null",
-);
+const parameterValue = v.union([
+  v.string(),
+  v.pipe(v.number(), v.finite()),
+  v.bigint(),
+  v.boolean(),
+  v.null(),
+]);
 const parameters = v.union(
   [v.array(parameterValue), v.record(v.string(), parameterValue)],
-  "params is a list of values, or an object of names and values",
+  "params is a list of values, or an object of names and values; a value is a string, a number, true, false or null",
 );
-const body = v.strictObject({
-  sql: v.string("sql must be a string"),
-  params: v.optional(parameters),
-});
+const body = v.strictObject(
+  {
+    sql: v.string("sql must be a string"),
+    params: v.optional(parameters),
+  },
+  (issue) =>
+    issue.expected === "never"
+      ? `there is no key ${issue.received}`
+      : issue.expected === "Object"
+        ? "the body must be an object"
+        : `${issue.expected} is missing`,
+);
 
 /**
  * Reads the body of `POST /query`: `{"sql": "…", "params": […] or {…}}`.

@@ -41,6 +41,7 @@ export type SourceKey =
 export function suggestTableName(name: string): string | undefined {
   const near = name
     .normalize("NFKD")
+    .replace(/\p{M}/gu, "")
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "_")
     .replace(/^[^a-z]+|_+$/g, "")

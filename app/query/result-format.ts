@@ -37,20 +37,25 @@ export function isQueryFormat(name: string): name is QueryFormat {
  */
 export function negotiateFormat(accept: string | undefined): QueryFormat | undefined {
   if (accept === undefined || accept.trim() === "") return "json";
-  const wanted = accept
-    .split(",")
-    .map((part) => {
-      const [type = "", ...parameters] = part.split(";").map((piece) => piece.trim().toLowerCase());
-      const weight = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2);
-      return { type, weight: weight === undefined ? 1 : Number(weight) };
-    })
-    .filter(({ weight }) => weight > 0)
-    .sort((a, b) => b.weight - a.weight);
+  const ranges = accept.split(",").map((part) => {
+    const [type = "", ...parameters] = part.split(";").map((piece) => piece.trim().toLowerCase());
+    const weight = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2);
+    return { type, weight: weight === undefined ? 1 : Number(weight) };
+  });
+  const typesOf = (name: QueryFormat) => [
+    queryFormats[name].mediaType,
+    ...queryFormats[name].aliases,
+  ];
+  const excluded = new Set(ranges.filter(({ weight }) => weight === 0).map(({ type }) => type));
+  const able = formatNames.filter((name) => !typesOf(name).some((type) => excluded.has(type)));
+  const wanted = ranges.filter(({ weight }) => weight > 0).sort((a, b) => b.weight - a.weight);
   for (const { type } of wanted) {
-    if (type === "*/*" || type === "application/*") return "json";
-    if (type === "text/*") return "csv";
-    const found = formatNames.find(
-      (name) => queryFormats[name].mediaType === type || queryFormats[name].aliases.includes(type),
+    // A range such as text/* is the beginning of the types that it takes.
+    const range = type === "*/*" ? "" : type.endsWith("/*") ? type.slice(0, -1) : undefined;
+    const found = able.find((name) =>
+      range === undefined
+        ? typesOf(name).includes(type)
+        : queryFormats[name].mediaType.startsWith(range),
     );
     if (found !== undefined) return found;
   }

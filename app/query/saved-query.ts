@@ -31,7 +31,9 @@ export interface SavedQuery {
 }
 
 export const savedNamePattern = /^[a-z0-9][a-z0-9_-]{0,62}$/;
-const parameterPattern = /^@param\s+([a-z_][a-z0-9_]*)\s+(\w+)(?:\s*=\s*"([^"]*)")?\s*(.*)$/;
+const parameterPattern = /^@param\s+([a-z][a-z0-9_]*)\s+(\w+)(?:\s*=\s*"([^"]*)")?(?!\s*=)\s*(.*)$/;
+/** Names of the URL that are no parameters of a query. */
+const takenNames = ["format"];
 
 /**
  * Reads a saved query: SQL under a header of `--` comments. A line of it is a part of the description, or
@@ -49,7 +51,7 @@ export function parseSavedQuery(name: string, text: string): SavedQuery {
       continue;
     }
     const [, parameter = "", type = "", fallback, rest = ""] = parameterPattern.exec(comment) ?? [];
-    if (!Object.hasOwn(readers, type)) {
+    if (!Object.hasOwn(readers, type) || takenNames.includes(parameter)) {
       const types = Object.keys(readers).join(", ");
       throw new MillpondError(
         "saved-query",

@@ -231,7 +231,7 @@ describe("Engine", () => {
       const error = await failure(engine.run({ ...named, tables: [] }));
 
       expect(first.rows).to.equal(1);
-      expect(error.code).to.equal("sql-invalid");
+      expect(error.code).to.equal("table-unknown");
     });
   });
 

@@ -18,6 +18,8 @@ describe("negotiateFormat", () => {
     ["image/png, text/csv;q=0.1", "csv"],
     ["application/json;q=0, text/csv", "csv"],
     ["text/csv, application/json", "csv"],
+    ["application/json;q=0, */*", "ndjson"],
+    ["text/csv;q=0, text/*", undefined],
     ["image/png", undefined],
     ["application/json;q=0", undefined],
   ] as const) {

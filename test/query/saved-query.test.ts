@@ -33,6 +33,9 @@ describe("parseSavedQuery", () => {
     "-- @param x years",
     "-- @param 1x text",
     "-- @param x constructor",
+    "-- @param x integer = 5 without quotes",
+    "-- @param format text",
+    "-- @param __proto__ text",
   ]) {
     it(`refuses ${line}`, () => {
       expect(() => parseSavedQuery("q", `${line}\nSELECT 1`)).to.throw("q.sql: expected");
