@@ -29,6 +29,10 @@ export interface RunOptions {
 /** Work under way, kept until its answer is there, so that another worker can take it over. */
 interface Pending {
   request: WorkerRequest;
+  /** Which worker has it now. */
+  worker: Worker | undefined;
+  /** Answered, failed or given up: whoever still holds it lets it go. */
+  settled: boolean;
   /** Workers that have ended under it. */
   deaths: number;
   resolve: (result: never) => void;
@@ -72,15 +76,22 @@ export class Engine {
   async run<R extends WorkerRequest>(request: R, options: RunOptions = {}): Promise<ResultOf<R>> {
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<ResultOf<R>>();
-    const pending: Pending = { request, deaths: 0, resolve, reject };
+    const pending: Pending = {
+      request,
+      worker: undefined,
+      settled: false,
+      deaths: 0,
+      resolve,
+      reject,
+    };
     let timer: NodeJS.Timeout | undefined;
     if (options.deadline !== undefined) {
       const left = Math.max(0, options.deadline - Date.now());
       timer = setTimeout(() => {
-        const holder = this.#holderOf(id);
-        holder?.pending.delete(id);
+        const { worker } = pending;
+        pending.settled = true;
         reject(new MillpondError("deadline", "time is up: the engine was stopped"));
-        if (holder !== undefined) this.#kill(holder);
+        if (worker?.pending.delete(id)) this.#kill(worker);
       }, left);
     }
     try {
@@ -88,7 +99,8 @@ export class Engine {
       return await promise;
     } finally {
       clearTimeout(timer);
-      this.#holderOf(id)?.pending.delete(id);
+      pending.settled = true;
+      pending.worker?.pending.delete(id);
     }
   }
 
@@ -107,16 +119,13 @@ export class Engine {
     await ended;
   }
 
-  #holderOf(id: number): Worker | undefined {
-    return this.#worker?.pending.has(id) ? this.#worker : undefined;
-  }
-
   #send(id: number, pending: Pending): void {
     if (this.#closed) {
       pending.reject(new MillpondError("engine-closed", "the engine was closed"));
       return;
     }
     const worker = this.#current();
+    pending.worker = worker;
     worker.pending.set(id, pending);
     worker.ready.then(
       () => {
@@ -193,6 +202,7 @@ export class Engine {
   }
 
   #takeOver(id: number, pending: Pending, why: string): void {
+    if (pending.settled) return;
     pending.deaths += 1;
     if (pending.deaths > takeovers) {
       pending.reject(

@@ -29,6 +29,8 @@ async function setUp(setup: WorkerSetup): Promise<void> {
     ["memory_limit", quoteLiteral(`${setup.memoryMiB}MiB`)],
     ["temp_directory", quoteLiteral(setup.temporaryDirectory)],
     ["max_temp_directory_size", quoteLiteral(`${setup.diskMiB}MiB`)],
+    // For local files it compares times by the second: a file that was replaced twice within one would stay the old one.
+    ["enable_external_file_cache", "false"],
     ["TimeZone", "'UTC'"],
     ["allowed_directories", quoteList(setup.allowedDirectories)],
     ["enable_external_access", "false"],

@@ -114,6 +114,33 @@ describe("Engine", () => {
     });
   }
 
+  it("leaves nothing running when two queries reach their deadlines together", async () => {
+    await engine.start();
+    const within = 200;
+
+    const errors = await Promise.all([
+      failure(ask(endless, { within })),
+      failure(ask(endless, { within })),
+      failure(ask(endless, { within })),
+    ]);
+    await ask("SELECT 1");
+
+    expect(errors.map(({ code }) => code)).to.deep.equal(["deadline", "deadline", "deadline"]);
+    // A worker that is idle uses no processor: two looks, some real work of the test's own in between.
+    const ticks = async () => {
+      const stat = await fs.readFile(`/proc/${engine.pid}/stat`, "utf8");
+      return stat
+        .split(" ")
+        .slice(13, 15)
+        .map(Number)
+        .reduce((a, b) => a + b, 0);
+    };
+    const before = await ticks();
+    const until = Date.now() + 500;
+    while (Date.now() < until) await new Promise((resolve) => setImmediate(resolve));
+    expect((await ticks()) - before).to.be.below(20);
+  });
+
   it("goes on with other queries when one is stopped", async () => {
     await engine.start();
     const other = ask("SELECT sum(hash(i)) > 0 AS ok FROM range(30000000) t(i)");
@@ -207,6 +234,29 @@ describe("Engine", () => {
       expect((await failure(ask("SELECT * FROM read_text('/etc/passwd')"))).code).to.equal(
         "sql-refused",
       );
+    });
+
+    it("reads a file's newest rows, however soon it was replaced", async () => {
+      const file = path.join(folder, "replaced.parquet");
+      for (let version = 1; version <= 6; version += 1) {
+        // Twice: the second new file gets the inode that the first one freed.
+        for (const id of [-version, version]) {
+          await ask(`SELECT ${id} AS id, 'a' AS n${version}`, { format: "parquet" });
+          await fs.rename(path.join(folder, `answer-${answers}`), file);
+        }
+        const output = path.join(folder, "newest");
+
+        await engine.run({
+          kind: "query",
+          sql: `SELECT count(*) AS c FROM t WHERE id = ${version} AND n${version} = 'a'`,
+          parameters: [],
+          tables: [{ name: "t", files: [file] }],
+          format: "ndjson",
+          output,
+        });
+
+        expect(await fs.readFile(output, "utf8"), `version ${version}`).to.equal('{"c":1}\n');
+      }
     });
 
     it("sees nothing of an earlier query's names", async () => {
