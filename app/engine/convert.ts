@@ -58,11 +58,15 @@ export async function convert(
 
 /** Errors of DuckDB that say something of the file, not of the machine. */
 const sourceErrors =
-  /^(Invalid Input|Conversion|Binder|Out of Range|Serialization|Parser|Invalid) /;
+  /^(Invalid Input|Conversion|Binder|Out of Range|Serialization|Parser|Not implemented|Invalid) /;
 
 function asSourceError(error: unknown, { format, source }: ConvertRequest): unknown {
   const message = messageOf(error);
   if (error instanceof MillpondError) return error;
+  // What can't be quoted is a name of the source.
+  if (error instanceof RangeError) {
+    return new SourceError(reasonFrom("a column's name holds a NUL character", format, source));
+  }
   // A compressed or Parquet file that ends early is an IO error to DuckDB; a full disk is one too.
   const broken = /^IO Error/.test(message) && !/No space left|Could not write|disk/i.test(message);
   if (sourceErrors.test(message) || broken)

@@ -19,8 +19,10 @@ export async function relateCsv(
   const head = await readHead(request.source, request.compression);
   const delimiter = request.format === "tsv" ? "\t" : detectDelimiter(head);
   // Nothing that would skip lines is left to detection: not the first lines, not comments, not ragged ones.
+  // Detection passes over blank lines at the start, reading takes them for the header: both are told.
+  const blank = /^\uFEFF?((?:\r\n|\n|\r)*)/.exec(head)?.[1]?.match(/\r\n|\n|\r/g)?.length ?? 0;
   const dialect =
-    `delim=${quoteLiteral(delimiter)}, quote='"', escape='"', skip=0, comment='', nullstr='', strict_mode=true, ` +
+    `delim=${quoteLiteral(delimiter)}, quote='"', escape='"', skip=${blank}, comment='', nullstr='', strict_mode=true, ` +
     `ignore_errors=false, null_padding=false, compression='${request.compression}'`;
   const reader = (header: boolean, names: readonly string[]) => {
     const struct = names.map((name) => `${quoteLiteral(name)}: 'VARCHAR'`).join(", ");
@@ -47,26 +49,41 @@ export async function relateCsv(
     const column = (name: string) => ({ name, expression: quoteIdentifier(name), rungs: [] });
     return { from, columns: names.map((name) => ({ ...column(name), proposal: settled })) };
   }
-  const blank = await blankColumns(connection, from, names);
+  const open = await openColumns(connection, from, found);
   const columns = found.map(({ name, type }) => ({
     name,
     expression: quoteIdentifier(name),
     rungs: textRungs,
-    proposal: blank.has(name) ? unsure : proposedRung(type, dateFormat),
+    proposal: open.has(name) ? unsure : proposedRung(type, dateFormat),
   }));
   return { from, columns };
 }
 
-/** The columns that hold nothing at the start of a source, which says nothing of their type. */
-async function blankColumns(
+/** Days alone, in any order. */
+const dayPattern = "\\s*\\d{1,4}[-/.]\\d{1,2}[-/.]\\d{1,4}\\s*";
+
+/**
+ * The columns of whose type the start of a source says nothing: those that hold nothing there, and those of days,
+ * once there is one, as detection reads all days of a file in the way of the first.
+ */
+async function openColumns(
   connection: DuckDBConnection,
   from: string,
-  names: readonly string[],
+  found: readonly { name: string; type: string }[],
 ): Promise<Set<string>> {
-  const counts = names.map((name) => `count(${quoteIdentifier(name)})`).join(", ");
+  const temporal = found.some(({ type }) => /^(DATE|TIMESTAMP)/.test(type));
+  const facts = found.flatMap(({ name, type }) => {
+    const id = quoteIdentifier(name);
+    const days = temporal && ["VARCHAR", "DATE", "TIMESTAMP"].includes(type);
+    return [
+      `count(${id})`,
+      days ? `bool_and(regexp_full_match(${id}, ${quoteLiteral(dayPattern)}))` : "false",
+    ];
+  });
   const seen = await connection.runAndReadAll(
-    `SELECT ${counts} FROM (FROM ${from} LIMIT ${sampleRows})`,
+    `SELECT ${facts.join(", ")} FROM (FROM ${from} LIMIT ${sampleRows})`,
   );
   const [row] = seen.getRowsJS();
-  return new Set(names.filter((_, index) => row?.[index] === 0n));
+  const isOpen = (index: number) => row?.[2 * index] === 0n || row?.[2 * index + 1] === true;
+  return new Set(found.filter((_, index) => isOpen(index)).map(({ name }) => name));
 }

@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import {
   type ExactType,
+  jsonRungs,
   mixedRungs,
   numberRungs,
   type Proposal,
@@ -36,23 +37,23 @@ export async function relateJson(
     const any = await connection.runAndReadAll(`FROM read_json(${source}, ${whole}) LIMIT 1`);
     if (any.currentRowCount === 0) throw emptyFile("the file holds no record");
   }
-  const named = await namesAreKeys(
-    connection,
-    found.map(([name]) => name),
-    `read_json_objects(${source}, ${read})`,
-  );
-  const columns = found.map(([name, type]) => jsonColumn(name, type, named));
+  const names = found.map(([name]) => name);
+  const objects = `read_json_objects(${source}, ${read})`;
+  if (!(await namesAreKeys(connection, names, objects))) {
+    return { ...(await relateByKey(connection, objects)), unpacked: marked };
+  }
+  const columns = found.map(([name, type]) => jsonColumn(name, type));
   const struct = columns.map((c) => `${quoteLiteral(c.column.name)}: ${quoteLiteral(c.readAs)}`);
   return {
-    from: `read_json(${source}, ${named ? `${read}, columns={${struct.join(", ")}}` : whole})`,
+    from: `read_json(${source}, ${read}, columns={${struct.join(", ")}})`,
     columns: columns.map((c) => c.column),
     unpacked: marked,
   };
 }
 
 /**
- * Whether the columns' names are the records' keys. Keys that differ only in case get names of DuckDB's making (`a`,
- * `A_1`); a column asked for by such a name would be empty.
+ * Whether the columns' names are the records' keys. Keys that differ only in case, and the empty one, get names of
+ * DuckDB's making (`A_1`, `C0`); a column asked for by such a name would be empty.
  */
 async function namesAreKeys(
   connection: DuckDBConnection,
@@ -62,7 +63,7 @@ async function namesAreKeys(
   const known = new Set(names.map((name) => name.toLowerCase()));
   const suspects = names.filter((name) => {
     const original = name.replace(/_\d+$/, "");
-    return original !== name && known.has(original.toLowerCase());
+    return (original !== name && known.has(original.toLowerCase())) || /^C\d+$/.test(name);
   });
   if (suspects.length === 0) return true;
   const tests = suspects.map(
@@ -74,8 +75,39 @@ async function namesAreKeys(
   return row?.every((isKey) => isKey === true) ?? false;
 }
 
+/** The records key by key, where their keys can't be the names of columns. Slower, and as exact. */
+async function relateByKey(connection: DuckDBConnection, objects: string): Promise<Relation> {
+  // In the order in which they first stand there.
+  const found = await connection.runAndReadAll(
+    `WITH records AS (SELECT json_keys(json) AS keys, row_number() OVER () AS record FROM ${objects}), ` +
+      "places AS (SELECT unnest(keys) AS key, record, unnest(range(len(keys))) AS place FROM records) " +
+      "SELECT key FROM places GROUP BY key ORDER BY min((record, place))",
+  );
+  const taken = new Set<string>();
+  const parts = found.getRowsJS().map(([value], index) => {
+    const key = String(value);
+    const wanted = key === "" ? `column${index}` : key;
+    let name = wanted;
+    for (let n = 1; taken.has(name.toLowerCase()); n += 1) name = `${wanted}_${n}`;
+    taken.add(name.toLowerCase());
+    // A JSON pointer: it has a way to write any key.
+    const pointer = `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+    const text = `nullif((json->${quoteLiteral(pointer)})::VARCHAR, 'null')`;
+    return { name, sql: `${text} AS ${quoteIdentifier(name)}` };
+  });
+  return {
+    from: `(SELECT ${parts.map(({ sql }) => sql).join(", ")} FROM ${objects})`,
+    columns: parts.map(({ name }) => ({
+      name,
+      expression: quoteIdentifier(name),
+      rungs: jsonRungs,
+      proposal: unsure,
+    })),
+  };
+}
+
 /** How one key of a JSON source becomes a column. */
-function jsonColumn(name: string, type: string, named: boolean) {
+function jsonColumn(name: string, type: string) {
   const id = quoteIdentifier(name);
   const column = (
     readAs: string,
@@ -99,17 +131,18 @@ function jsonColumn(name: string, type: string, named: boolean) {
     case "JSON":
       return column("JSON", `${id}::VARCHAR`, mixedRungs, unsure);
     default:
-      return column(named ? exactInside(type) : type, id, []);
+      return column(exactInside(type), id, []);
   }
 }
 
 /**
  * The type of a list or an object, with text in place of what would change inside it: HUGEINT, which is DOUBLE in
- * Parquet, and TIMESTAMP, which drops the zone.
+ * Parquet; TIMESTAMP, which drops the zone; days, times and UUIDs, which may be spelt in another way.
  */
 function exactInside(type: string): string {
   // A field's name is quoted, or a space follows it; what follows a type is never a space.
-  return type.replace(/"(?:[^"]|"")*"|\b(?:U?HUGEINT|TIMESTAMP)(?=[,)[]|$)/g, (found) =>
-    found.startsWith('"') ? found : "VARCHAR",
+  return type.replace(
+    /"(?:[^"]|"")*"|\b(?:U?HUGEINT|TIMESTAMP|DATE|TIME|UUID)(?=[,)[]|$)/g,
+    (found) => (found.startsWith('"') ? found : "VARCHAR"),
   );
 }

@@ -35,7 +35,7 @@ export interface IngestOptions {
 /** Times that a source may change, or another ingest may win, while this one looks at it. */
 const tries = 8;
 
-/** An engine that dies under a file may have died of something else; the second time it is the file. */
+/** An engine that fails under a file may have failed for something else; the second time it is the file. */
 const deadlyAttempts = 2;
 
 /**
@@ -160,9 +160,9 @@ async function ingestOnce(
       .catch((error: unknown) => error as Error);
     if (!(await copy.intact())) return undefined;
     if (result instanceof SourceError) return await reject(result.reason, true);
-    if (result instanceof MillpondError && result.code === "engine-died") {
+    if (result instanceof MillpondError && Object.hasOwn(tooMuch, result.code)) {
       const final = decision.attempt >= deadlyAttempts;
-      const rejected = await reject(deadlyFile(newest.size), final);
+      const rejected = await reject(tooLarge(result.code, newest.size), final);
       if (final || rejected === undefined) return rejected;
     }
     if (result instanceof Error) throw result;
@@ -200,10 +200,17 @@ function conditionFor(existing: { etag: string } | undefined): WriteCondition {
   return existing === undefined ? { ifAbsent: true } : { ifMatch: existing.etag };
 }
 
-function deadlyFile(size: number): RejectionReason {
+/** What a file may ask too much of. A full disk is not the file's doing, so it is not among them. */
+const tooMuch: Readonly<Record<string, string>> = {
+  "engine-died": "the engine ended while it read this file",
+  "out-of-memory": "the engine has too little memory to read this file",
+  deadline: "there was not time enough to read this file",
+};
+
+function tooLarge(code: string, size: number): RejectionReason {
   return {
-    code: "engine-died",
-    message: `the engine ended while it read this file of ${size} bytes`,
-    expected: "a file that can be read within the memory that the ingest function has",
+    code,
+    message: `${tooMuch[code]} of ${size} bytes`,
+    expected: "a file that can be read within the memory and the time that the ingest function has",
   };
 }

@@ -59,22 +59,34 @@ const decimal38: ExactType = {
 
 /** As programs print fractions: no exponent leads out of a double's range. */
 const usualNumber = "-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][+-]?[0-9]{1,2})?";
+/** The significant digits of a number's text, without its sign, point, exponent and leading zeros. */
+const digitsOf = (x: string) =>
+  `ltrim(replace(split_part(lower(ltrim(${x}, '-')), 'e', 1), '.', ''), '0')`;
+
 const double: ExactType = {
   name: "DOUBLE",
   type: "DOUBLE",
   survives: (x) => {
+    const value = `TRY_CAST(${x} AS DOUBLE)`;
     const unsigned = `ltrim(${x}, '-')`;
-    const digits = `ltrim(replace(split_part(lower(${unsigned}), 'e', 1), '.', ''), '0')`;
+    const digits = digitsOf(x);
+    const printed = `printf('%.' || (strlen(${digits}) - 1)::VARCHAR || 'e', ${value})`;
     const number = [
-      `isfinite(TRY_CAST(${x} AS DOUBLE))`,
+      `isfinite(${value})`,
       // No plus sign, and no zero before another digit: ':' follows '9'.
       `${unsigned} >= '.'`,
       `${unsigned} NOT BETWEEN '00' AND '0:'`,
       `NOT contains(${x}, '_')`,
-      // A double holds 15 digits of anything, and the 17 that print a double.
-      `(strlen(${x}) <= 15 OR strlen(${digits}) <= 17 AND (contains(${x}, '.') OR contains(lower(${x}), 'e')))`,
     ];
-    return `(coalesce(${number.join(" AND ")}, false) OR lower(${unsigned}) IN ('nan', 'inf', 'infinity'))`;
+    // Any 15 digits come back from a double that is not next to zero. More must be those that it prints itself.
+    const kept =
+      `CASE WHEN ${digits} = '' THEN true WHEN strlen(${digits}) <= 15 THEN abs(${value}) >= 2.2250738585072014e-308 ` +
+      `WHEN strlen(${digits}) > 25 OR NOT (contains(${x}, '.') OR contains(lower(${x}), 'e')) THEN false ` +
+      `ELSE ${digitsOf(printed)} = ${digits} END`;
+    return (
+      `CASE WHEN lower(${unsigned}) IN ('nan', 'inf', 'infinity') THEN true ` +
+      `WHEN coalesce(${number.join(" AND ")}, false) THEN ${kept} ELSE false END`
+    );
   },
   usually: (text) =>
     `(strlen(${text}) <= 15 AND regexp_full_match(${text}, ${quoteLiteral(usualNumber)}))`,
@@ -162,6 +174,9 @@ export const mixedRungs: readonly ExactType[] = [
     value: (x) => `${x}->>'$'`,
   },
 ];
+
+/** For JSON values as they are written: strings in quotes, numbers without. */
+export const jsonRungs: readonly ExactType[] = [boolean, bigint, decimal38, double, ...mixedRungs];
 
 /** What the start of a file says of a column. */
 export type Proposal = { kind: "type"; type: ExactType | undefined } | { kind: "unsure" };

@@ -40,12 +40,23 @@ function firstSentences(message: string, file: string): string {
     // The line itself may be long, and may hold line breaks: the place says enough.
     .replace(/Original Line: [\s\S]*?\n(?=[A-Z])/, "")
     .replace(/ (in|of) file *,? /, " ")
-    .split(/\n\n|\n ?Possible |[\n.]\s*Try [a-z]+ing |\nLINE /)[0] as string;
+    .split(/\n\n|\n ?Possible |[\n.]\s*Try [a-z]+ing |, try ignore_errors|\nLINE /)[0] as string;
   return sentences
     .replace(/\s*\n\s*/g, "; ")
     .replace(/ {2,}/g, " ")
     .trim()
     .slice(0, 500);
+}
+
+/** What DuckDB says of its own workings, in words of the file. */
+function plainWords(text: string): string {
+  if (/state machine reached an invalid state/.test(text)) {
+    return "some lines end in CRLF and others in LF, or a double quote stands where none may";
+  }
+  if (/^Error when sniffing|not possible to automatically detect/.test(text)) {
+    return "the lines don't have the same fields";
+  }
+  return text;
 }
 
 /**
@@ -70,7 +81,7 @@ export function reasonFrom(message: string, format: string, file: string): Rejec
     };
   }
   const kind = format === "tsv" ? "csv" : format === "ndjson" ? "json" : format;
-  const text = firstSentences(message, file);
+  const text = plainWords(firstSentences(message, file));
   return {
     code: `malformed-${kind}`,
     message: record === undefined || text.includes("record") ? text : `${text} (record ${record})`,

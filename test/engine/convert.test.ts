@@ -222,7 +222,61 @@ describe("convert", () => {
     });
   });
 
+  describe("types of numbers next to what a double holds", () => {
+    for (const [text, type] of [
+      ["99999999999999.995", "VARCHAR"],
+      ["9007199254740993.5", "VARCHAR"],
+      ["1e-400", "VARCHAR"],
+      ["1.2345678901e-320", "VARCHAR"],
+      // As %.17g and %.18e print 0.1: the very double.
+      ["0.10000000000000001", "DOUBLE"],
+      ["1.000000000000000056e-01", "DOUBLE"],
+      ["0.30000000000000004", "DOUBLE"],
+      ["0.0000000000000000000", "DOUBLE"],
+      ["2.2250738585072014e-308", "DOUBLE"],
+    ] as const) {
+      it(`reads ${text} as ${type}`, async () => {
+        const { types, values } = await converted(`v,w\n0.5,x\n${text},x\n`);
+
+        expect(types["v"]).to.equal(type);
+        if (type === "VARCHAR") expect(values[1]?.[0]).to.equal(text);
+        else expect(Number(values[1]?.[0])).to.equal(Number(text));
+      });
+    }
+  });
+
+  describe("days of one file written in two ways", () => {
+    for (const [one, other] of [
+      ["31.12.1980", "2024-05-01"],
+      ["2024-05-01", "31.12.1980"],
+      ["12/31/1980", "2024-05-01"],
+      ["2/29/2024", "29/2/2024"],
+      ["2024/02/29", "2024-02-13"],
+    ] as const) {
+      it(`reads ${one} beside ${other}`, async () => {
+        const { types } = await converted(`a,b\n${one},${other}\n${one},${other}\n`);
+
+        expect(types).to.deep.equal({ a: "DATE", b: "DATE" });
+      });
+    }
+  });
+
   describe("rows of CSV", () => {
+    for (const [what, start] of [
+      ["a blank line", "\n"],
+      ["blank lines of CRLF", "\r\n\r\n"],
+      ["a byte order mark and a blank line", "\ufeff\n"],
+    ] as const) {
+      it(`takes the first line behind ${what} for the header`, async () => {
+        const end = start.includes("\r") ? "\r\n" : "\n";
+
+        const { types, values } = await converted(`${start}name,city${end}Ann,Paris${end}`);
+
+        expect(types).to.deep.equal({ name: "VARCHAR", city: "VARCHAR" });
+        expect(values).to.deep.equal([["Ann", "Paris"]]);
+      });
+    }
+
     it("reads quotes, separators and line breaks inside fields", async () => {
       const { rows, values } = await converted('a,b\n"x ""q"" y","1\n2,3"\n"plain",z\n');
 
@@ -373,6 +427,37 @@ describe("convert", () => {
       });
     }
 
+    it("keeps the value of an empty key", async () => {
+      const { types, values } = await converted('[{"":1,"b":2}]', "json");
+
+      expect(types).to.deep.equal({ column0: "BIGINT", b: "BIGINT" });
+      expect(values).to.deep.equal([["1", "2"]]);
+    });
+
+    it("changes nothing where keys differ in case", async () => {
+      const { types, values } = await converted(
+        '{"a":12345678901234567890123,"A":"03:04:05+02:00","b/c":[1]}\n{"a":null,"A":7,"b/c":null}',
+        "ndjson",
+      );
+
+      expect(types).to.deep.equal({ a: "DECIMAL(38,0)", A_1: "VARCHAR", "b/c": "VARCHAR" });
+      expect(values).to.deep.equal([
+        ["12345678901234567890123", "03:04:05+02:00", "[1]"],
+        [null, "7", null],
+      ]);
+    });
+
+    it("keeps days, times and UUIDs inside objects as they are spelt", async () => {
+      const { values } = await converted(
+        '[{"o":{"d":"03-04-2024","t":"10:00:00.1234567","u":"C2B0AD1E-1F5A-4B8E-9B1E-111111111111","z":"2024-01-02T03:04:05+02:00"}}]',
+        "json",
+      );
+
+      expect(values[0]?.[0]).to.equal(
+        "{'d': 03-04-2024, 't': '10:00:00.1234567', 'u': C2B0AD1E-1F5A-4B8E-9B1E-111111111111, 'z': '2024-01-02T03:04:05+02:00'}",
+      );
+    });
+
     it(`keeps a key that first comes after ${many} records`, async () => {
       const source = `${'{"a":1}\n'.repeat(many)}{"a":1,"late":7}\n`;
 
@@ -506,6 +591,22 @@ describe("convert", () => {
       ["a key twice", '{"a":1,"a":2}\n', "ndjson", "none", { code: "malformed-json", line: 1 }],
       ["text for Parquet", "hello, world", "parquet", "none", { code: "malformed-parquet" }],
       ["text for gzip", "a,b\n1,2\n", "csv", "gzip", { code: "malformed-compression" }],
+      [
+        "lines that end in two ways",
+        "a,b\r\n1,2\n3,4\r\n",
+        "csv",
+        "none",
+        { code: "malformed-csv" },
+      ],
+      ["a NUL in the header", "a\0b,c\n1,2\n", "csv", "none", { code: "malformed-csv" }],
+      ["a NUL in a key", '{"a\\u0000b":1}', "json", "none", { code: "malformed-json" }],
+      [
+        "a key twice in an object",
+        '{"x":{"a":1,"A":2}}',
+        "json",
+        "none",
+        { code: "malformed-json" },
+      ],
       // DuckDB reads these three without an error, as files of fewer rows.
       [
         "gzip that is cut off",
