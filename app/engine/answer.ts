@@ -10,6 +10,7 @@ import {
   DuckDBMapType,
   DuckDBStructType,
   type DuckDBType,
+  DuckDBUnionType,
   type DuckDBValue,
   HUGEINT,
   SQLNULL,
@@ -82,13 +83,12 @@ async function syntaxError(connection: DuckDBConnection, sql: string, plain = "s
 async function withoutSemicolon(connection: DuckDBConnection, sql: string): Promise<string> {
   let query = sql;
   const tree = JSON.stringify(await parse(connection, sql));
-  for (let end = query.lastIndexOf(";"); end > 0; end = query.lastIndexOf(";")) {
-    const shorter = query.slice(0, end);
-    const same = await parse(connection, shorter).then(
-      (other) => JSON.stringify(other) === tree,
-      () => false,
-    );
-    if (!same) break;
+  for (let end = sql.lastIndexOf(";"); end > 0; end = sql.lastIndexOf(";", end - 1)) {
+    const shorter = sql.slice(0, end);
+    const other = await parse(connection, shorter).catch(() => undefined);
+    // A cut inside a comment or a text parses as nothing; an earlier one may be the end of the statement.
+    if (other === undefined) continue;
+    if (JSON.stringify(other) !== tree) break;
     query = shorter;
   }
   return query;
@@ -131,7 +131,7 @@ export async function answer(
     return {
       rows,
       bytes: size,
-      columns: columns.map(({ name, type }) => ({ name, type: type.toString() })),
+      columns: columns.map(({ name, type }) => ({ name, type: type.alias ?? type.toString() })),
     };
   } catch (error) {
     throw await asCallersError(connection, error, request);
@@ -193,7 +193,9 @@ function columnType(type: DuckDBType): ColumnType {
   if (type instanceof DuckDBDecimalType) {
     return { kind: "plain", name: "DECIMAL", width: type.width };
   }
-  return { kind: "plain", name: type.toString() };
+  if (type instanceof DuckDBUnionType) return { kind: "plain", name: "UNION" };
+  // JSON is an alias of VARCHAR.
+  return { kind: "plain", name: type.alias ?? type.toString() };
 }
 
 /** Prepares, binds and runs. */
@@ -260,6 +262,10 @@ function boundValue(value: ParameterValue): { value: DuckDBValue; type: DuckDBTy
     case "number":
       return Number.isSafeInteger(value) ? boundValue(BigInt(value)) : { value, type: DOUBLE };
     case "bigint": {
+      if (value >= 2n ** 127n || value < -(2n ** 127n)) {
+        const message = `a parameter of more than 128 bits: give ${String(value).slice(0, 20)}… as a string`;
+        throw new MillpondError("parameters-invalid", message);
+      }
       const small = value >= -(2n ** 63n) && value < 2n ** 63n;
       return { value, type: small ? BIGINT : HUGEINT };
     }

@@ -76,9 +76,17 @@ function jsonForm(e: string, type: string, width: number | undefined, mode: Form
       return (width ?? 38) > safeDigits ? `${e}::VARCHAR` : e;
     case "BLOB":
       return `to_base64(${e})`;
+    case "JSON": {
+      // to_json('nan'::DOUBLE) makes a JSON value that is none.
+      const broken = `regexp_matches(${e}::VARCHAR, '(^|[:,\\[])\\s*-?(NaN|Infinity|inf|nan)')`;
+      return mode === "hopeful"
+        ? `CASE WHEN ${broken} THEN ${fail} ELSE ${e} END`
+        : `CASE WHEN ${broken} THEN to_json(${e}::VARCHAR) ELSE ${e} END`;
+    }
     case "BIGNUM":
     case "VARIANT":
     case "GEOMETRY":
+    case "UNION":
       return `${e}::VARCHAR`;
     default:
       return e;
@@ -97,6 +105,7 @@ function parquetForm(e: string, type: string, mode: FormMode): string {
     }
     case "TIME WITH TIME ZONE":
     case "INTERVAL":
+    case "UNION":
       return `${e}::VARCHAR`;
     default:
       return e;
@@ -122,9 +131,11 @@ function nested(
       return element === variable ? e : `list_transform(${e}, lambda ${variable}: ${element})`;
     }
     case "map": {
-      const value = inner(`${variable}.value`, type.value);
-      if (value === `${variable}.value`) return e;
-      const entry = `{key: ${variable}.key, value: ${value}}`;
+      // Not by a dot, which would find a column of the variable's name first.
+      const before = `struct_extract(${variable}, 'value')`;
+      const value = inner(before, type.value);
+      if (value === before) return e;
+      const entry = `{key: struct_extract(${variable}, 'key'), value: ${value}}`;
       return `map_from_entries(list_transform(map_entries(${e}), lambda ${variable}: ${entry}))`;
     }
     case "struct": {

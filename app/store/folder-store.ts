@@ -16,7 +16,8 @@ import type {
 
 /** Millpond's own things in the folder of a pond. */
 export const privateFolder = ".millpond";
-const sidecarFile = "objects.sqlite";
+/** Another name for another layout: the old one is then made anew from the files. */
+const sidecarFile = "objects-1.sqlite";
 /** How long a write waits for another process in its critical section, which is one rename long. */
 const lockWaitMs = 10_000;
 /**
@@ -25,11 +26,12 @@ const lockWaitMs = 10_000;
  */
 const racyMs = 50;
 
-/** What tells one state of a file from another. */
+/** What tells one state of a file from another. Archives unpack files with old times, but at a time of their own. */
 interface Identity {
   inode: bigint;
   size: bigint;
   modifiedNs: bigint;
+  bornNs: bigint;
 }
 
 /** What the sidecar knows of a file, true as long as the file's identity is the same. */
@@ -57,10 +59,10 @@ export class FolderStore implements Store {
     this.#scratch = scratch;
     this.#database = database;
     this.#select = database.prepare(
-      "SELECT inode, size, modified_ns AS modifiedNs, etag, metadata FROM object WHERE key = ?",
+      "SELECT inode, size, modified_ns AS modifiedNs, born_ns AS bornNs, etag, metadata FROM object WHERE key = ?",
     );
     this.#select.setReadBigInts(true);
-    this.#upsert = database.prepare("INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?, ?, ?)");
+    this.#upsert = database.prepare("INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?, ?, ?, ?)");
     this.#remove = database.prepare("DELETE FROM object WHERE key = ?");
   }
 
@@ -70,16 +72,17 @@ export class FolderStore implements Store {
    * @throws MillpondError `folder` where the folder can't be written
    */
   static open(folder: string, scratch: string): FolderStore {
-    const root = path.resolve(folder);
+    let root = path.resolve(folder);
     try {
       fs.mkdirSync(path.join(root, privateFolder), { recursive: true });
+      root = fs.realpathSync.native(root);
       const database = new DatabaseSync(path.join(root, privateFolder, sidecarFile), {
         timeout: lockWaitMs,
       });
       database.exec(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; " +
           "CREATE TABLE IF NOT EXISTS object (key TEXT PRIMARY KEY, inode INTEGER, size INTEGER, " +
-          "modified_ns INTEGER, etag TEXT NOT NULL, metadata TEXT NOT NULL) STRICT, WITHOUT ROWID",
+          "modified_ns INTEGER, born_ns INTEGER, etag TEXT NOT NULL, metadata TEXT NOT NULL) STRICT, WITHOUT ROWID",
       );
       return new FolderStore(root, scratch, database);
     } catch (error) {
@@ -117,7 +120,7 @@ export class FolderStore implements Store {
           yield* this.list(prefix.startsWith(`${key}/`) ? prefix : `${key}/`);
         }
       } else if (entry.isFile() && key.startsWith(prefix)) {
-        const found = await this.head(key);
+        const found = await this.head(key).catch((error) => this.#unreadable(key, error));
         if (found !== undefined) {
           const { metadata: _, ...rest } = found;
           yield rest;
@@ -181,6 +184,7 @@ export class FolderStore implements Store {
         stat.ino,
         stat.size,
         stat.mtimeNs,
+        stat.birthtimeNs,
         etag,
         JSON.stringify(options.metadata ?? {}),
       );
@@ -237,7 +241,16 @@ export class FolderStore implements Store {
       (part) => part === "" || part === "." || part === ".." || Buffer.byteLength(part) > 255,
     );
     if (impossible || key.includes("\0") || parts[0] === privateFolder) return undefined;
-    return path.join(this.root, ...parts);
+    const file = path.join(this.root, ...parts);
+    return isBelowLink(path.dirname(file)) ? undefined : file;
+  }
+
+  /** A file that may not be read is there all the same: whoever reads it hears why it can't. */
+  async #unreadable(key: string, error: NodeJS.ErrnoException): Promise<ObjectHead | undefined> {
+    const file = this.#fileOf(key);
+    if (!["EACCES", "EPERM"].includes(error.code ?? "") || file === undefined) throw error;
+    const stat = await statFile(file);
+    return stat === undefined ? undefined : { ...summary(key, "unreadable", stat), metadata: {} };
   }
 
   #known(key: string, stat: fs.BigIntStats): SidecarRow | undefined {
@@ -255,7 +268,15 @@ export class FolderStore implements Store {
       if (etag === undefined || after === undefined || !same(after, identity(before))) continue;
       if (!isRacy(after)) {
         this.#exclusively(() =>
-          this.#upsert.run(key, after.ino, after.size, after.mtimeNs, etag, "{}"),
+          this.#upsert.run(
+            key,
+            after.ino,
+            after.size,
+            after.mtimeNs,
+            after.birthtimeNs,
+            etag,
+            "{}",
+          ),
         );
       }
       return etag;
@@ -305,6 +326,16 @@ function orMissing(error: NodeJS.ErrnoException): undefined {
   throw error;
 }
 
+/** Whether a folder is reached through a link, which may lead out of the store. One that isn't there is none. */
+function isBelowLink(folder: string): boolean {
+  try {
+    return fs.realpathSync.native(folder) !== folder;
+  } catch (error) {
+    orMissing(error as NodeJS.ErrnoException);
+    return false;
+  }
+}
+
 /** Undefined for anything but a plain file: a link may lead out of the folder. */
 async function statFile(file: string): Promise<fs.BigIntStats | undefined> {
   const stat = await fsp.lstat(file, { bigint: true }).catch(orMissing);
@@ -312,12 +343,23 @@ async function statFile(file: string): Promise<fs.BigIntStats | undefined> {
 }
 
 function identity(stat: fs.BigIntStats): Identity {
-  return { inode: stat.ino, size: stat.size, modifiedNs: stat.mtimeNs };
+  return {
+    inode: stat.ino,
+    size: stat.size,
+    modifiedNs: stat.mtimeNs,
+    bornNs: stat.birthtimeNs,
+  };
 }
 
 function same(stat: fs.BigIntStats, other: Identity | fs.BigIntStats): boolean {
   const known = "inode" in other ? other : identity(other);
-  return stat.ino === known.inode && stat.size === known.size && stat.mtimeNs === known.modifiedNs;
+  const now = identity(stat);
+  return (
+    now.inode === known.inode &&
+    now.size === known.size &&
+    now.modifiedNs === known.modifiedNs &&
+    now.bornNs === known.bornNs
+  );
 }
 
 /** When the bytes got here: a file that was moved keeps the time of its content. */

@@ -199,6 +199,11 @@ describe("Engine", () => {
       ["SELECT 1 AS a; -- done", '{"a":1}\n'],
       ["SELECT 1 AS a -- no; end", '{"a":1}\n'],
       ["SELECT ';' AS a", '{"a":";"}\n'],
+      ["SELECT 1 AS a; /* ; */ -- ;", '{"a":1}\n'],
+      [
+        "SELECT millpond_0, MAP {'k': 9007199254740993} AS m FROM (SELECT MAP {'K': 7} AS millpond_0)",
+        '{"millpond_0":{"K":7},"m":{"k":"9007199254740993"}}\n',
+      ],
       ["VALUES (1)", '{"col0":1}\n'],
       ["SELECT 1 AS a, 2 AS a", '{"a":1,"a_1":2}\n'],
       ["FROM (SUMMARIZE SELECT 1 AS a) SELECT column_name", '{"column_name":"a"}\n'],
@@ -305,6 +310,12 @@ describe("Engine", () => {
       expect(text).to.equal('{"i":0}\n{"i":1}\n');
     });
 
+    it("refuses an integer that no type holds", async () => {
+      const error = await failure(ask("SELECT $1", { parameters: [10n ** 45n] }));
+
+      expect(error.code).to.equal("parameters-invalid");
+    });
+
     for (const [parameters, message] of [
       [{}, "no value for $a"],
       [{ a: 1, b: 2 }, "the SQL has no $b"],
@@ -395,6 +406,9 @@ describe("Engine", () => {
         "123456789012345678901234567890123456789012345",
       ],
       ["[1, 2]::INTEGER[2]", "[1,2]", '"[1,2]"'],
+      ["union_value(a := 'NaN'::DOUBLE)", '"nan"', "nan"],
+      ["to_json('NaN'::DOUBLE)", '"NaN"', "NaN"],
+      ['\'{"text": "NaN"}\'::JSON', '{"text":"NaN"}', '"{""text"": ""NaN""}"'],
       ["NULL::STRUCT(a BIGINT)", "null", ""],
       ["NULL::DOUBLE[]", "null", ""],
     ];

@@ -72,6 +72,29 @@ describe("FolderStore", () => {
       expect(listed).to.deep.equal([]);
     });
 
+    it("finds nothing behind a folder that is a link", async () => {
+      await fs.mkdir(path.join(folder, "elsewhere"));
+      await fs.writeFile(path.join(folder, "elsewhere/a.csv"), "a");
+      await fs.mkdir(path.join(folder, "inbox"));
+      await fs.symlink(path.join(folder, "elsewhere"), path.join(folder, "inbox/link"));
+
+      expect(await store.head("inbox/link/a.csv")).to.equal(undefined);
+      expect(await store.checkOut("inbox/link/a.csv", "x", scratch)).to.equal(undefined);
+    });
+
+    it("notices another file of the same size and time, as archives unpack them", async () => {
+      const file = path.join(folder, "inbox/a.csv");
+      const old = new Date("2020-01-01");
+      await drop("inbox/a.csv", "one");
+      await fs.utimes(file, old, old);
+      const before = await store.head("inbox/a.csv");
+      await fs.rm(file);
+      await drop("inbox/a.csv", "two");
+      await fs.utimes(file, old, old);
+
+      expect((await store.head("inbox/a.csv"))?.etag).to.not.equal(before?.etag);
+    });
+
     it("notices a change during the reading of what it checked out", async () => {
       await drop("inbox/a.csv", "one");
       const etag = (await store.head("inbox/a.csv"))?.etag as string;
@@ -123,7 +146,7 @@ describe("FolderStore", () => {
       await store.putText("lake/t/a", "hello", { ...absent, metadata: { rows: "7" } });
       await store.close();
       for (const file of await fs.readdir(path.join(folder, privateFolder))) {
-        if (file.startsWith("objects.")) await fs.rm(path.join(folder, privateFolder, file));
+        if (file.startsWith("objects")) await fs.rm(path.join(folder, privateFolder, file));
       }
 
       store = FolderStore.open(folder, scratch);
