@@ -26,6 +26,11 @@ const levels: ReadonlyMap<string, string> = new Map([
 const invocation = new AsyncLocalStorage<InvocationKeys>();
 let coldStartPending = true;
 
+/** The id of the invocation, or of the request, that this code runs for. */
+export function currentRequestId(): string | undefined {
+  return invocation.getStore()?.function_request_id;
+}
+
 /** Runs `work` so that each line it logs carries `keys`. */
 export function withInvocationKeys<T>(keys: InvocationKeys, work: () => T): T {
   return invocation.run(keys, work);

@@ -17,11 +17,8 @@ export interface Workspace {
 export function openWorkspace(base: string): Workspace {
   try {
     fs.mkdirSync(base, { recursive: true });
-    for (const name of fs.readdirSync(base)) {
-      const owner = /^(\d+)-[0-9a-f]{8}$/.exec(name)?.[1];
-      if (owner !== undefined && !isAlive(Number(owner))) {
-        fs.rmSync(path.join(base, name), { recursive: true, force: true });
-      }
+    for (const { name, owner } of workspacesIn(base)) {
+      if (!isAlive(owner)) fs.rmSync(path.join(base, name), { recursive: true, force: true });
     }
     const own = path.join(base, `${process.pid}-${randomBytes(4).toString("hex")}`);
     fs.mkdirSync(own);
@@ -30,6 +27,13 @@ export function openWorkspace(base: string): Workspace {
     const message = `can't write to the folder ${base}: ${messageOf(error)}`;
     throw new MillpondError("folder", message, { cause: error });
   }
+}
+
+function workspacesIn(base: string): { name: string; owner: number }[] {
+  return fs.readdirSync(base).flatMap((name) => {
+    const owner = /^(\d+)-[0-9a-f]{8}$/.exec(name)?.[1];
+    return owner === undefined ? [] : [{ name, owner: Number(owner) }];
+  });
 }
 
 function isAlive(pid: number): boolean {

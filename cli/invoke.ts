@@ -7,8 +7,9 @@ import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { environmentNames, type FunctionName, functionNames, prefixes } from "../app/contract.ts";
 import { closeProcessPond, type Handler } from "../app/functions/invocation.ts";
-import { copySample, defaultFolder } from "./local.ts";
+import { defaultFolder } from "./local.ts";
 import { localContext } from "./local-context.ts";
+import { copySample } from "./sample.ts";
 import { UsageError } from "./usage-error.ts";
 
 const eventsFolder = fileURLToPath(new URL("../events/", import.meta.url));

@@ -1,27 +1,26 @@
 import { once } from "node:events";
 import fs from "node:fs";
-import fsp from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { type ServerType, serve } from "@hono/node-server";
 import cliProgress from "cli-progress";
 import { Command, InvalidArgumentError } from "commander";
 import { environmentNames, prefixes } from "../app/contract.ts";
 import { readSettings } from "../app/environment.ts";
-import { MillpondError } from "../app/errors.ts";
 import { wrapObjectEvent } from "../app/events/s3-event.ts";
 import type { TableSummary } from "../app/flow/catalog.ts";
 import { findStale } from "../app/flow/sweep.ts";
-import { handler as hello } from "../app/functions/hello.ts";
 import { createHandler as createIngest } from "../app/functions/ingest.ts";
 import { processLogger } from "../app/functions/invocation.ts";
+import { decodeOutputMetadata } from "../app/lake/output-metadata.ts";
 import type { Logger } from "../app/logger.ts";
 import { openPond, type Pond } from "../app/pond.ts";
 import { privateFolder } from "../app/store/folder-store.ts";
+import type { Store } from "../app/store/store.ts";
 import { version } from "../app/version.ts";
 import { localContext } from "./local-context.ts";
+import { serveLocal } from "./local-server.ts";
 import { LocalTopic } from "./local-topic.ts";
+import { copySample } from "./sample.ts";
 import { bytesText, columnsText, countText, secondsText } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 import { watchInbox } from "./watch-inbox.ts";
@@ -30,7 +29,6 @@ export const defaultPort = 8686;
 export const defaultFolder = "pond";
 const loopback = "127.0.0.1";
 const sweepEveryMs = 5 * 60 * 1000;
-const sampleFolder = fileURLToPath(new URL("../sample/", import.meta.url));
 
 export interface LocalOptions {
   dir: string;
@@ -54,7 +52,11 @@ export function localCommand(): Command {
       loopback,
     )
     .option("--token <token>", "ask for this token: Authorization: Bearer <token>")
-    .option("--fresh", "make all tables anew from inbox/, and bring the sample back", false)
+    .option(
+      "--fresh",
+      "make the tables of all files in inbox/ anew, and bring the sample back",
+      false,
+    )
     .option("--no-sample", "start without the sample tables")
     .action(async (options: LocalOptions) => {
       // First of all, so that a signal at any time ends in good order.
@@ -102,8 +104,9 @@ export async function startLocal(
   if (options.token === "") throw new UsageError("--token must not be empty");
   const root = path.resolve(options.dir);
   const logger = processLogger();
-  if (options.fresh) await removeDerived(root);
-  const first = !fs.existsSync(path.join(root, privateFolder));
+  if (options.fresh && fs.existsSync(root) && !fs.existsSync(path.join(root, privateFolder))) {
+    throw new UsageError(`--fresh: ${root} is no pond, as it has no ${privateFolder}/`);
+  }
   const settings = readSettings({ ...process.env, [environmentNames.store]: root });
   const pond = await openPond(settings, logger, {
     tokens: options.token === undefined ? undefined : { cli: options.token },
@@ -111,111 +114,60 @@ export async function startLocal(
 
   const ingest = createIngest(() => Promise.resolve(pond));
   const topic = new LocalTopic((event) => ingest(event, localContext("ingest")), settings.threads);
-  stopped?.addEventListener("abort", () => void topic.drain());
-  let server: ServerType | undefined;
+  const drop = () => void topic.drain();
+  stopped?.addEventListener("abort", drop);
+  const sweeper = new AbortController();
+  // In the order in which they end.
+  const parts: (() => Promise<void>)[] = [() => pond.close()];
+  const stop = async () => {
+    sweeper.abort();
+    stopped?.removeEventListener("abort", drop);
+    for (const end of parts) await end();
+  };
   try {
-    server = await listen(pond, options);
+    const server = await serveLocal(pond, options);
+    parts.unshift(async () => {
+      await Promise.all([topic.drain(), server.close()]);
+    });
     say(`Millpond ${version}, the pond is ${root}`);
-    if (first && options.sample) await copySample(root);
+    if (options.fresh) await forget(pond.store);
+    if (options.sample && (options.fresh || (await isEmpty(pond.store)))) await copySample(root);
     const watcher = await watchInbox(
       root,
       pond.bucket,
       (event) => void topic.publish(event),
       (error) => logger.error("the watcher failed", { error }),
     );
+    parts.unshift(() => watcher.close());
     await load(pond, topic, say);
-    const sweeper = new AbortController();
     void sweepAgain(pond, topic, logger, sweeper.signal);
-
-    const url = addressOf(server, options.host);
-    await introduce(url, pond, options, say);
-    const running = server;
-    return {
-      url,
-      pond,
-      stop: async () => {
-        sweeper.abort();
-        await watcher.close();
-        await Promise.all([topic.drain(), closeServer(running)]);
-        await pond.close();
-      },
-    };
+    await introduce(server.url, pond, options, say);
+    return { url: server.url, pond, stop };
   } catch (error) {
-    if (server !== undefined) await closeServer(server);
-    await pond.close();
+    await stop();
     throw error;
   }
 }
 
-async function listen(pond: Pond, options: LocalOptions): Promise<ServerType> {
-  const { promise, resolve, reject } = Promise.withResolvers<ServerType>();
-  const server = serve(
-    {
-      fetch: (request) =>
-        new URL(request.url).pathname === "/hello" ? greet(request) : pond.http.fetch(request),
-      hostname: options.host,
-      port: options.port,
-    },
-    () => resolve(server),
-  );
-  server.once("error", (error: NodeJS.ErrnoException) => {
-    const where = `${options.host}:${options.port}`;
-    const reason =
-      error.code === "EADDRINUSE"
-        ? `port ${options.port} is taken: choose another with --port, or stop what listens on ${where}`
-        : `can't listen on ${where}: ${error.message}`;
-    reject(new MillpondError("listen", reason, { cause: error }));
-  });
-  return await promise;
-}
-
-/** The hello function has a route of its own, as on AWS. */
-async function greet(request: Request): Promise<Response> {
-  const queryStringParameters = Object.fromEntries(new URL(request.url).searchParams);
-  const answer = await hello({ queryStringParameters }, localContext("hello"));
-  return new Response(answer.body, { status: answer.statusCode, headers: answer.headers });
-}
-
-function addressOf(server: ServerType, host: string): string {
-  const address = server.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
-  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
-}
-
-async function closeServer(server: ServerType): Promise<void> {
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-    if ("closeIdleConnections" in server) server.closeIdleConnections();
-  });
-}
-
-/** Removes what Millpond made in a pond's folder; what people dropped stays. */
-async function removeDerived(root: string): Promise<void> {
-  if (!fs.existsSync(root)) return;
-  if (!fs.existsSync(path.join(root, privateFolder))) {
-    throw new UsageError(
-      `--fresh: ${root} is no pond (it has no ${privateFolder}/), nothing was removed`,
-    );
+/** Whether nobody ever dropped anything: what a first start looks like, whatever ran before it. */
+async function isEmpty(store: Store): Promise<boolean> {
+  for (const prefix of [prefixes.inbox, prefixes.lake]) {
+    for await (const _ of store.list(prefix)) return false;
   }
-  for (const name of [prefixes.lake, prefixes.rejected, privateFolder]) {
-    await fsp.rm(path.join(root, name), { recursive: true, force: true });
-  }
+  return true;
 }
 
-export async function copySample(root: string): Promise<void> {
-  const inbox = path.join(root, prefixes.inbox);
-  for (const entry of await fsp.readdir(sampleFolder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile() || entry.name.endsWith(".md")) continue;
-    const from = path.join(entry.parentPath, entry.name);
-    const to = path.join(inbox, path.relative(sampleFolder, from));
-    await fsp.mkdir(path.dirname(to), { recursive: true });
-    // A file of the same name is somebody's own.
-    await fsp
-      .copyFile(from, to, fs.constants.COPYFILE_EXCL)
-      .catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== "EEXIST") throw error;
-      });
+/**
+ * Removes what is made from the inbox, so that it is made anew. Rows whose source is no longer there can't be, and
+ * stay.
+ */
+async function forget(store: Store): Promise<void> {
+  for await (const { key, etag } of store.list(prefixes.lake)) {
+    const metadata = decodeOutputMetadata((await store.head(key))?.metadata ?? {});
+    if (metadata === undefined || (await store.head(metadata.sourceKey)) === undefined) continue;
+    await store.delete(key, etag);
   }
+  for await (const { key, etag } of store.list(prefixes.rejected)) await store.delete(key, etag);
 }
 
 /** Brings the lake up to what is in the inbox, and says what is there then. */
@@ -246,10 +198,24 @@ async function load(pond: Pond, topic: LocalTopic, say: (text: string) => void):
     pond.logger.level = level;
   }
   const tables = await pond.catalog.summaries({});
-  if (tables.length === 0) {
-    say("There is no table yet.");
-    return;
+  const rejections = await pond.catalog.rejections();
+  if (tables.length === 0) say("There is no table yet.");
+  else sayTables(tables, stale.length, performance.now() - begun, say);
+  if (rejections.length > 0) {
+    const keys = rejections.map(({ source }) => source.key);
+    const more = keys.length > 3 ? `, and ${keys.length - 3} more` : "";
+    say(
+      `${countText(keys.length, "file")} can't be read: ${keys.slice(0, 3).join(", ")}${more}; GET /rejected says why`,
+    );
   }
+}
+
+function sayTables(
+  tables: readonly TableSummary[],
+  loaded: number,
+  milliseconds: number,
+  say: (text: string) => void,
+): void {
   const count = (n: number) => n.toLocaleString("en-US");
   say("");
   say(
@@ -266,13 +232,12 @@ async function load(pond: Pond, topic: LocalTopic, say: (text: string) => void):
   );
   const sum = (of: (table: TableSummary) => number) =>
     tables.reduce((n, table) => n + of(table), 0);
-  const made = stale.length > 0 ? `loaded ${countText(stale.length, "file")}: ` : "";
+  const made = loaded > 0 ? `loaded ${countText(loaded, "file")}: ` : "";
   say(
     `\n${made}${countText(tables.length, "table")}, ${countText(
       sum((t) => t.rows),
       "row",
-    )}, ` +
-      `${bytesText(sum((t) => t.bytes))} of Parquet, in ${secondsText(performance.now() - begun)}`,
+    )}, ` + `${bytesText(sum((t) => t.bytes))} of Parquet, in ${secondsText(milliseconds)}`,
   );
 }
 

@@ -16,7 +16,8 @@ export interface TableSummary {
   rows: number;
   /** Bytes of Parquet. */
   bytes: number;
-  columns: { name: string; type: string }[];
+  /** Null where a file of the table, one that somebody else put there, can't be read. */
+  columns: { name: string; type: string }[] | null;
   /** The source that was written last. Null where no file could be read yet. */
   newestSource: { key: string; modified: string } | null;
   /** Source files whose newest version can't be read. */
@@ -88,13 +89,7 @@ export class Catalog {
   /** Undefined where there is neither a file nor a rejected one. */
   async details(name: string, options: RunOptions): Promise<TableDetails | undefined> {
     const table = await this.files(name);
-    const rejections: RejectionRecord[] = [];
-    if (tableNamePattern.test(name)) {
-      for await (const { key } of this.#store.list(rejectedPrefix(name))) {
-        const record = parseRejection((await this.#store.read(key))?.text ?? "");
-        if (record !== undefined) rejections.push(record);
-      }
-    }
+    const rejections = await this.rejectionsOf(name);
     if (table.files.length === 0 && rejections.length === 0) return undefined;
     const { summary, known } = await this.#summarize(table, rejections.length, options);
     const sources = known.map(({ file, metadata }) => ({
@@ -104,6 +99,25 @@ export class Catalog {
       bytes: file.size,
     }));
     return { ...summary, sources, rejections };
+  }
+
+  /** All records of what can't be read, also of sources that name no table. */
+  async rejections(): Promise<RejectionRecord[]> {
+    return await this.#records(prefixes.rejected);
+  }
+
+  /** The records of one table. */
+  async rejectionsOf(table: string): Promise<RejectionRecord[]> {
+    return tableNamePattern.test(table) ? await this.#records(rejectedPrefix(table)) : [];
+  }
+
+  async #records(prefix: string): Promise<RejectionRecord[]> {
+    const records: RejectionRecord[] = [];
+    for await (const { key } of this.#store.list(prefix)) {
+      const record = parseRejection((await this.#store.read(key))?.text ?? "");
+      if (record !== undefined) records.push(record);
+    }
+    return records.sort((a, b) => (a.source.key < b.source.key ? -1 : 1));
   }
 
   async #files(prefix: string): Promise<NamedFiles[]> {
@@ -176,9 +190,13 @@ export class Catalog {
     const before = this.#columns.get(id);
     if (before !== undefined) return before;
     const { files } = this.located(table);
-    const { columns } = await this.#engine.run({ kind: "describe", files }, options);
-    remember(this.#columns, id, columns);
-    return columns;
+    const described = await this.#engine
+      .run({ kind: "describe", files }, options)
+      .catch((error: unknown) => error as Error);
+    if (described instanceof MillpondError && described.code === "engine") return null;
+    if (described instanceof Error) throw described;
+    remember(this.#columns, id, described.columns);
+    return described.columns;
   }
 }
 
@@ -190,11 +208,17 @@ function remember<T>(cache: Map<string, T>, id: string, value: T): void {
 
 /** The error for a table that SQL names and the lake doesn't have. */
 export async function unknownTable(catalog: Catalog, name: string): Promise<MillpondError> {
+  const details = { table: name };
+  const rejections = await catalog.rejectionsOf(name);
+  if (rejections.length > 0) {
+    const message = `there is no table ${name}: none of its files can be read; GET /tables/${name} says why`;
+    return new MillpondError("table-unknown", message, { details });
+  }
   const names = (await catalog.names()).sort();
   const some = names.slice(0, 20).join(", ");
   const known = names.length === 0 ? "there is no table yet" : `there is ${some}`;
   const more = names.length > 20 ? ` and ${names.length - 20} more (GET /tables)` : "";
   return new MillpondError("table-unknown", `there is no table ${name}; ${known}${more}`, {
-    details: { table: name },
+    details,
   });
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import fsp from "node:fs/promises";
 import { Readable } from "node:stream";
 import { Hono } from "hono";
@@ -8,7 +9,7 @@ import { MillpondError } from "../errors.ts";
 import { type Answer, type AskParts, ask, type Question } from "../flow/ask.ts";
 import type { Catalog } from "../flow/catalog.ts";
 import type { SavedQueries } from "../flow/saved-queries.ts";
-import type { Logger } from "../logger.ts";
+import { currentRequestId, type Logger, withInvocationKeys } from "../logger.ts";
 import { type QueryFormat, queryFormats } from "../query/result-format.ts";
 import { readSavedParameters, type SavedQuery } from "../query/saved-query.ts";
 import { version } from "../version.ts";
@@ -35,6 +36,7 @@ const routes: readonly { method: "GET" | "POST"; path: string; what: string }[] 
   { method: "GET", path: "/health", what: "whether the engine runs" },
   { method: "GET", path: "/hello", what: "a greeting, for smoke tests" },
   { method: "GET", path: "/tables", what: "the tables: files, rows, bytes, columns" },
+  { method: "GET", path: "/rejected", what: "the files that can't be read, and why" },
   { method: "GET", path: "/tables/:name", what: "one table, its sources and what was rejected" },
   { method: "POST", path: "/query", what: 'SQL: {"sql": "select …", "params": […]}' },
   { method: "GET", path: "/query", what: "SQL: ?sql=select …&params=[…]&format=csv" },
@@ -48,6 +50,13 @@ export function createHttpApp(parts: HttpParts): Hono {
   const app = new Hono();
   const asker: AskParts = { catalog, engine, workspace: parts.workspace };
   const deadline = () => ({ deadline: Date.now() + parts.deadlineMs });
+
+  // In Lambda the invocation has an id; elsewhere each request gets one here.
+  app.use(async (c, next) => {
+    const id = currentRequestId() ?? randomUUID();
+    await withInvocationKeys({ function_request_id: id }, next);
+    c.header("x-request-id", id);
+  });
 
   app.use(async (c, next) => {
     const begun = performance.now();
@@ -78,6 +87,8 @@ export function createHttpApp(parts: HttpParts): Hono {
 
   app.get("/tables", async (c) => c.json({ tables: await catalog.summaries(deadline()) }));
 
+  app.get("/rejected", async (c) => c.json({ rejections: await catalog.rejections() }));
+
   app.get("/tables/:name", async (c) => {
     const name = c.req.param("name");
     const table = await catalog.details(name, deadline());
@@ -107,7 +118,7 @@ export function createHttpApp(parts: HttpParts): Hono {
     return await respond(asker, { sql, parameters, format }, deadline(), isHead(c.req.raw));
   });
 
-  app.get("/q", async (c) => c.json({ queries: (await saved.all()).map(published) }));
+  app.get("/q", async (c) => c.json(await listed(saved)));
 
   app.get("/q/:saved", async (c) => {
     const name = c.req.param("saved");
@@ -134,7 +145,7 @@ export function createHttpApp(parts: HttpParts): Hono {
   });
 
   app.onError((error) => {
-    const found = problemOf(error);
+    const found = problemOf(error, currentRequestId());
     if (found.status >= 500) logger.error("request failed", { error });
     else logger.debug("request refused", { code: found.code });
     return problem(
@@ -155,9 +166,15 @@ function matches(route: string, path: string): boolean {
   return new RegExp(`^${pattern}/?$`).test(path);
 }
 
-/** A saved query as `GET /q` shows it: its SQL is the operator's. */
-function published({ name, description, parameters }: SavedQuery) {
-  return { name, description, parameters };
+/** Saved queries as `GET /q` shows them: their SQL is the operator's. One that can't be read hides no other. */
+async function listed(saved: SavedQueries) {
+  const { queries, broken } = await saved.all();
+  const shown = ({ name, description, parameters }: SavedQuery) => ({
+    name,
+    description,
+    parameters,
+  });
+  return { queries: queries.map(shown), broken };
 }
 
 function problem(found: Problem, headers: Record<string, string> = {}): Response {

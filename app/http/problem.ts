@@ -15,6 +15,7 @@ const statuses: Readonly<Record<string, number>> = {
   deadline: 408,
   "body-too-large": 413,
   "media-type": 415,
+  "engine-died": 503,
   "tables-changed": 503,
   "out-of-memory": 507,
   "out-of-disk": 507,
@@ -24,6 +25,7 @@ const statuses: Readonly<Record<string, number>> = {
 const advice: Readonly<Record<string, string>> = {
   deadline:
     "the query took longer than it may: ask for less at a time, or let the operator raise MILLPOND_QUERY_DEADLINE_SECONDS",
+  "engine-died": "the engine ended under this query and others: send it again",
   "out-of-memory":
     "the query needs more memory than it may use: ask for less at a time, or let the operator give the function more",
   "out-of-disk":
@@ -40,7 +42,9 @@ export interface Problem {
   [extension: string]: unknown;
 }
 
-export function problemOf(error: unknown): Problem {
+/** @param request the request's id, by which the log is searched */
+export function problemOf(error: unknown, request?: string): Problem {
+  const id = request === undefined ? {} : { request };
   const known = error instanceof MillpondError ? statuses[error.code] : undefined;
   if (!(error instanceof MillpondError) || known === undefined) {
     return {
@@ -49,6 +53,7 @@ export function problemOf(error: unknown): Problem {
       status: 500,
       code: "internal",
       detail: "something went wrong inside; the log has the details under this request's id",
+      ...id,
     };
   }
   return {
@@ -59,6 +64,7 @@ export function problemOf(error: unknown): Problem {
     status: known,
     code: error.code,
     detail: advice[error.code] ?? error.message,
+    ...id,
   };
 }
 

@@ -21,7 +21,7 @@ const compressions: ReadonlyMap<string, Compression> = new Map([
 /** What a person may drop, for messages. */
 export const acceptedNames = `.${[...formats.keys()].join(", .")}, each also with .gz or .zst`;
 
-/** A table's name: also what SQL takes without quotes. */
+/** A table's name. SQL takes it without quotes, but for its own words, such as order. */
 export const tableNamePattern = /^[a-z][a-z0-9_]{0,62}$/;
 
 /** What an object key under `inbox/` stands for. */

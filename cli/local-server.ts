@@ -1,0 +1,83 @@
+import type { Socket } from "node:net";
+import { type ServerType, serve } from "@hono/node-server";
+import { MillpondError } from "../app/errors.ts";
+import { handler as hello } from "../app/functions/hello.ts";
+import type { Pond } from "../app/pond.ts";
+import { localContext } from "./local-context.ts";
+
+export interface LocalServer {
+  url: string;
+  /** Answers what is under way, and drops every other connection. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves a pond, as API Gateway does on AWS.
+ * @throws MillpondError `listen` where the port is taken, or the address is not this machine's
+ */
+export async function serveLocal(
+  pond: Pond,
+  { host, port }: { host: string; port: number },
+): Promise<LocalServer> {
+  const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
+  const server = serve(
+    {
+      fetch: (request) =>
+        new URL(request.url).pathname === "/hello" ? greet(request) : pond.http.fetch(request),
+      hostname: host,
+      port,
+    },
+    () => resolve(),
+  );
+  server.once("error", (error: NodeJS.ErrnoException) => {
+    const where = `${host}:${port}`;
+    const reason =
+      error.code === "EADDRINUSE"
+        ? `port ${port} is taken: choose another with --port, or stop what listens on ${where}`
+        : `can't listen on ${where}: ${error.message}`;
+    reject(new MillpondError("listen", reason, { cause: error }));
+  });
+  const close = closer(server);
+  await listening;
+  return { url: addressOf(server, host), close };
+}
+
+/**
+ * Browsers keep connections open on which they ask nothing, and Node waits for those for ever: each connection is
+ * followed, so that it can be dropped as soon as no request is under way on it.
+ */
+function closer(server: ServerType): () => Promise<void> {
+  const open = new Set<Socket>();
+  const busy = new Set<Socket>();
+  let closing = false;
+  server.on("connection", (socket: Socket) => {
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+  });
+  server.on("request", ({ socket }: { socket: Socket }, response: NodeJS.EventEmitter) => {
+    busy.add(socket);
+    response.once("close", () => {
+      busy.delete(socket);
+      if (closing) socket.end();
+    });
+  });
+  return async () => {
+    closing = true;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const socket of open) if (!busy.has(socket)) socket.destroy();
+    await closed;
+  };
+}
+
+/** The hello function has a route of its own, as on AWS. */
+async function greet(request: Request): Promise<Response> {
+  const queryStringParameters = Object.fromEntries(new URL(request.url).searchParams);
+  const answer = await hello({ queryStringParameters }, localContext("hello"));
+  return new Response(answer.body, { status: answer.statusCode, headers: answer.headers });
+}
+
+function addressOf(server: ServerType, host: string): string {
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
