@@ -219,7 +219,7 @@ describe("the HTTP routes", () => {
         { sql: "FROM broken" },
         400,
         "table-unknown",
-        "no table broken",
+        "GET /tables/broken says why",
       ],
       ["a path for a table", { sql: "FROM '/etc/passwd'" }, 400, "table-unknown", "/etc/passwd"],
       [
@@ -296,9 +296,14 @@ describe("the HTTP routes", () => {
       await fs.writeFile(broken, "PAR1 and nothing more PAR1");
 
       const found = await problem(get("/query?sql=FROM+hand_made"), 500, "internal");
+      const { tables } = (await (await get("/tables")).json()) as {
+        tables: { name: string; columns: unknown }[];
+      };
 
       await fs.rm(path.dirname(broken), { recursive: true });
       expect(JSON.stringify(found)).to.not.match(/parquet|lake/);
+      expect(tables.find(({ name }) => name === "hand_made")?.columns).to.equal(null);
+      expect(tables.find(({ name }) => name === "people")?.columns).to.have.length(3);
     });
 
     it("answers as POST does", async () => {
@@ -337,6 +342,17 @@ describe("the HTTP routes", () => {
       await problem(get("/q/..%2Fqueries%2Folder"), 404, "not-found");
     });
 
+    it("lists those that can be read, and names those that can't", async () => {
+      const { queries, broken } = (await (await get("/q")).json()) as {
+        queries: { name: string }[];
+        broken: { name: string; problem: string }[];
+      };
+
+      expect(queries.map(({ name }) => name)).to.deep.equal(["older"]);
+      expect(broken[0]?.name).to.equal("typo");
+      expect(broken[0]?.problem).to.contain("-- @param age years");
+    });
+
     it("says nothing of the inside when a saved query's header is broken", async () => {
       const found = await problem(get("/q/typo"), 500, "internal");
 
@@ -344,7 +360,33 @@ describe("the HTTP routes", () => {
     });
   });
 
+  describe("GET /rejected", () => {
+    it("lists all that can't be read, also what names no table", async () => {
+      await fs.writeFile(path.join(folder, "pond/inbox/My File.csv"), "a\n1\n");
+      await ingest(pond.ingest, "inbox/My File.csv");
+
+      const { rejections } = (await (await get("/rejected")).json()) as {
+        rejections: { code: string; source: { key: string } }[];
+      };
+
+      expect(rejections.map(({ code, source }) => [source.key, code])).to.deep.equal([
+        ["inbox/My File.csv", "table-name"],
+        ["inbox/broken.csv", "malformed-csv"],
+        ["inbox/people/c.csv", "malformed-csv"],
+      ]);
+    });
+  });
+
   describe("other routes", () => {
+    it("gives each request an id, which a problem names", async () => {
+      const [one, other] = await Promise.all([get("/nothing"), get("/q/typo")]);
+
+      const id = other.headers.get("x-request-id");
+      expect(id).to.match(/^[0-9a-f-]{36}$/);
+      expect(one.headers.get("x-request-id")).to.not.equal(id);
+      expect(await other.json()).to.include({ code: "internal", request: id });
+    });
+
     it("says that it is well, and what there is", async () => {
       expect(await (await get("/health")).json()).to.include({ status: "ok" });
       expect(await (await get("/")).json())
