@@ -71,7 +71,7 @@ describe("problemOf", () => {
   });
 
   const inside: [string, unknown][] = [
-    ["an error of ours that is no caller's", new MillpondError("engine-died", secret)],
+    ["an error of ours that is no caller's", new MillpondError("environment", secret)],
     [
       "facts and cause of an error of ours",
       new MillpondError("folder", secret, { details: { path: secret }, cause: new Error(secret) }),
