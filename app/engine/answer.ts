@@ -17,7 +17,7 @@ import {
   VARCHAR,
 } from "@duckdb/node-api";
 import { MillpondError, messageOf } from "../errors.ts";
-import { quoteIdentifier, quoteList, quoteLiteral } from "../query/quote.ts";
+import { quoteIdentifier, quoteLiteral } from "../query/quote.ts";
 import {
   type ColumnType,
   type FormMode,
@@ -35,6 +35,7 @@ import type {
   ReviewResult,
   TableFiles,
 } from "./protocol.ts";
+import { readTable } from "./read-table.ts";
 
 /** Parses a caller's SQL and holds it against the policy. Runs nothing of it. */
 export async function review(connection: DuckDBConnection, sql: string): Promise<ReviewResult> {
@@ -97,12 +98,9 @@ async function withoutSemicolon(connection: DuckDBConnection, sql: string): Prom
 /** Gives each table its name on this connection alone: plain views would be shared with every other query. */
 async function nameTables(connection: DuckDBConnection, tables: readonly TableFiles[]) {
   for (const { name, files } of tables) {
-    await connection.run(`CREATE TEMP VIEW ${quoteIdentifier(name)} AS FROM ${readTable(files)}`);
+    const from = await readTable(connection, files);
+    await connection.run(`CREATE TEMP VIEW ${quoteIdentifier(name)} AS FROM ${from}`);
   }
-}
-
-function readTable(files: readonly string[]): string {
-  return `read_parquet(${quoteList(files)}, union_by_name=true, hive_partitioning=false)`;
 }
 
 /**
@@ -308,7 +306,7 @@ export async function describe(
   files: readonly string[],
 ): Promise<DescribeResult> {
   const described = await connection.runAndReadAll(
-    `SELECT column_name, column_type FROM (DESCRIBE FROM ${readTable(files)})`,
+    `SELECT column_name, column_type FROM (DESCRIBE FROM ${await readTable(connection, files)})`,
   );
   const columns = described.getRowsJS().map(([name, type]) => ({
     name: String(name),

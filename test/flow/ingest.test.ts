@@ -105,6 +105,77 @@ describe("ingest", () => {
     ]);
   });
 
+  describe("of files whose types differ", () => {
+    const cases: [what: string, one: string, other: string, type: string, values: unknown[]][] = [
+      ["whole numbers and fractions", "1", "2.5", "DOUBLE", ["1.0", "2.5"]],
+      [
+        "long whole numbers and fractions",
+        "9007199254740993",
+        "1.5",
+        "VARCHAR",
+        ["1.5", "9007199254740993"],
+      ],
+      [
+        "numbers of 20 digits and fractions",
+        "12345678901234567890",
+        "1.5",
+        "VARCHAR",
+        ["1.5", "12345678901234567890"],
+      ],
+      [
+        "whole numbers, short and long",
+        "7",
+        "12345678901234567890",
+        "DECIMAL(38,0)",
+        ["12345678901234567890", "7"],
+      ],
+      ["truth and numbers", "true", "7", "VARCHAR", ["7", "true"]],
+      [
+        "days and timestamps",
+        "2024-01-02",
+        "2024-01-03 10:00:00",
+        "TIMESTAMP",
+        ["2024-01-02 00:00:00", "2024-01-03 10:00:00"],
+      ],
+      ["days and numbers", "2024-01-02", "7", "VARCHAR", ["2024-01-02", "7"]],
+      ["numbers and texts", "10001", "00501", "VARCHAR", ["00501", "10001"]],
+      ["nothing and numbers", "", "7", "VARCHAR", ["7", null]],
+    ];
+    cases.forEach(([what, one, other, type, values], index) => {
+      it(`unites ${what} to ${type}`, async () => {
+        for (const [name, value] of [
+          ["a", one],
+          ["b", other],
+        ] as const) {
+          await drop(`inbox/united${index}/${name}.csv`, `v,w\n${value},x\n`);
+          await ingest(parts, `inbox/united${index}/${name}.csv`);
+        }
+
+        const found = await rows(
+          `SELECT typeof(v) AS type, v::VARCHAR AS v FROM united${index} ORDER BY v NULLS LAST`,
+        );
+
+        expect(found).to.deep.equal(values.map((v) => ({ type, v })));
+      });
+    });
+
+    it("unites objects with texts, lists and other objects", async () => {
+      const files: [string, string][] = [
+        ["mixed/a.ndjson", '{"o":{"a":1},"l":[1],"s":{"a":1}}\n'],
+        ["mixed/b.ndjson", '{"o":"text","l":{"b":2},"s":{"a":2,"b":3}}\n'],
+      ];
+      for (const [name, text] of files) {
+        await drop(`inbox/${name}`, text);
+        await ingest(parts, `inbox/${name}`);
+      }
+
+      expect(await rows("SELECT o, l, s.a, s.b FROM mixed ORDER BY o")).to.deep.equal([
+        { o: "text", l: '{"b":2}', a: 2, b: 3 },
+        { o: '{"a":1}', l: "[1]", a: 1, b: null },
+      ]);
+    });
+  });
+
   it("replaces a file's rows, and no others", async () => {
     await drop("inbox/replaced/a.csv", "id\n1\n2\n");
     await drop("inbox/replaced/b.csv", "id\n9\n");
