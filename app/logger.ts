@@ -31,9 +31,9 @@ export function currentRequestId(): string | undefined {
   return invocation.getStore()?.function_request_id;
 }
 
-/** Runs `work` so that each line it logs carries `keys`. */
+/** Runs `work` so that each line it logs carries `keys`, beside those that it carries already. */
 export function withInvocationKeys<T>(keys: InvocationKeys, work: () => T): T {
-  return invocation.run(keys, work);
+  return invocation.run({ ...invocation.getStore(), ...keys }, work);
 }
 
 /**
@@ -91,22 +91,16 @@ const readable = winston.format.printf((line) => {
   return [String(timestamp).slice(11, 23), level, message, ...extra].join(" ");
 });
 
-export interface LoggerOptions {
-  environment: Environment;
-  /** Where lines go when no Lambda collects them. @default process.stderr */
-  stream?: NodeJS.WritableStream & { isTTY?: boolean };
-}
-
 /**
  * One logger for a process. In Lambda: one JSON object a line on standard output. Elsewhere: readable lines on
  * standard error, in colours on a terminal, so that standard output stays free for answers.
  */
-export function createLogger({ environment, stream = process.stderr }: LoggerOptions): Logger {
+export function createLogger({ environment }: { environment: Environment }): Logger {
   const inLambda = environment["AWS_LAMBDA_FUNCTION_NAME"] !== undefined;
   const { combine, json, timestamp, colorize } = winston.format;
-  const colours = !inLambda && stream.isTTY === true && environment["NO_COLOR"] === undefined;
   // Written straight to the stream: the Lambda runtime patches console.*, which would wrap each line once more.
-  const sink = inLambda ? process.stdout : stream;
+  const stream = inLambda ? process.stdout : process.stderr;
+  const colours = !inLambda && stream.isTTY && environment["NO_COLOR"] === undefined;
   // At the transport, not the logger: there only what is logged reaches the formats.
   const format = combine(
     timestamp(),
@@ -116,6 +110,6 @@ export function createLogger({ environment, stream = process.stderr }: LoggerOpt
   );
   return winston.createLogger({
     level: levelFrom(environment),
-    transports: [new winston.transports.Stream({ stream: sink, eol: "\n", format })],
+    transports: [new winston.transports.Stream({ stream, eol: "\n", format })],
   });
 }

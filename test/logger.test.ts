@@ -34,7 +34,8 @@ describe("createLogger", () => {
     const logger = createLogger({ environment: process.env });
     logger.debug("hidden by default");
     logger.info("one", { rows: 1, text: "line\\nbreak" });
-    withInvocationKeys({ function_request_id: "r1" }, () => logger.warn("two"));
+    withInvocationKeys({ xray_trace_id: "t1" }, () =>
+      withInvocationKeys({ function_request_id: "r1" }, () => logger.warn("two")));
     logger.error("three", { error: new Error("broken", { cause: new Error("root") }) });
   `;
   async function run(environment: Record<string, string>) {
@@ -63,6 +64,7 @@ describe("createLogger", () => {
       "r1",
       undefined,
     ]);
+    expect(lines.map((line) => line["xray_trace_id"])).to.deep.equal([undefined, "t1", undefined]);
     expect(lines[2]?.["error"]).to.include({ name: "Error", message: "broken" });
     expect(lines[2]?.["error"]).to.have.nested.property("cause.message", "root");
   });

@@ -196,7 +196,10 @@ export class Engine {
 
     fs.mkdir(setup.temporaryDirectory, { recursive: true }).then(
       () => tell(child, { kind: "setup", setup }),
-      reject,
+      (error: Error) => {
+        reject(error);
+        this.#kill(worker);
+      },
     );
     return worker;
   }

@@ -3,7 +3,6 @@ import fsp from "node:fs/promises";
 import { Readable } from "node:stream";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { Engine } from "../engine/engine.ts";
 import { MillpondError } from "../errors.ts";
 import { type Answer, type AskParts, ask, type Question } from "../flow/ask.ts";
@@ -13,7 +12,7 @@ import { currentRequestId, type Logger, withInvocationKeys } from "../logger.ts"
 import { type QueryFormat, queryFormats } from "../query/result-format.ts";
 import { readSavedParameters, type SavedQuery } from "../query/saved-query.ts";
 import { version } from "../version.ts";
-import { type Problem, problemOf } from "./problem.ts";
+import { problemOf } from "./problem.ts";
 import { mostBodyBytes, readFormat, readParameters, readQuestion } from "./question.ts";
 import { clientOf, type Tokens } from "./tokens.ts";
 
@@ -139,19 +138,18 @@ export function createHttpApp(parts: HttpParts): Hono {
     if (methods.length > 0 && !(methods as string[]).includes(c.req.method)) {
       const allow = methods.join(", ");
       const error = new MillpondError("method-not-allowed", `${path} takes ${allow}`);
-      return problem(problemOf(error), { allow });
+      return refused(error, { allow });
     }
-    return problem(problemOf(new MillpondError("not-found", `there is nothing at ${path}`)));
+    return refused(new MillpondError("not-found", `there is nothing at ${path}`));
   });
 
   app.onError((error) => {
-    const found = problemOf(error, currentRequestId());
-    if (found.status >= 500) logger.error("request failed", { error });
-    else logger.debug("request refused", { code: found.code });
-    return problem(
-      found,
-      found.status === 401 ? { "www-authenticate": 'Bearer realm="millpond"' } : {},
-    );
+    const authenticate = { "www-authenticate": 'Bearer realm="millpond"' };
+    const code = error instanceof MillpondError ? error.code : undefined;
+    const response = refused(error, code === "unauthorized" ? authenticate : {});
+    if (response.status >= 500) logger.error("request failed", { error });
+    else logger.debug("request refused", { code });
+    return response;
   });
 
   return app;
@@ -177,9 +175,11 @@ async function listed(saved: SavedQueries) {
   return { queries: queries.map(shown), broken };
 }
 
-function problem(found: Problem, headers: Record<string, string> = {}): Response {
+/** The answer to a request that failed. */
+function refused(error: unknown, headers: Record<string, string> = {}): Response {
+  const found = problemOf(error, currentRequestId());
   return new Response(`${JSON.stringify(found)}\n`, {
-    status: found.status as ContentfulStatusCode,
+    status: found.status,
     headers: { "content-type": "application/problem+json", ...headers },
   });
 }

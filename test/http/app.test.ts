@@ -385,6 +385,10 @@ describe("the HTTP routes", () => {
       expect(id).to.match(/^[0-9a-f-]{36}$/);
       expect(one.headers.get("x-request-id")).to.not.equal(id);
       expect(await other.json()).to.include({ code: "internal", request: id });
+      expect(await one.json()).to.include({
+        code: "not-found",
+        request: one.headers.get("x-request-id"),
+      });
     });
 
     it("says that it is well, and what there is", async () => {
