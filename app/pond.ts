@@ -16,7 +16,6 @@ import { openWorkspace } from "./workspace.ts";
 
 /** Everything that the functions are wired from: one a process. */
 export interface Pond {
-  settings: Settings;
   logger: Logger;
   store: Store;
   /** What events name the store by; those of another one are refused. */
@@ -76,7 +75,6 @@ export async function openPond(
   const catalog = new Catalog(store, queryEngine);
 
   return {
-    settings,
     logger,
     store,
     bucket: folderBucket,

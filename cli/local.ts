@@ -11,8 +11,8 @@ import type { TableSummary } from "../app/flow/catalog.ts";
 import { findStale } from "../app/flow/sweep.ts";
 import { createHandler as createIngest } from "../app/functions/ingest.ts";
 import { processLogger } from "../app/functions/invocation.ts";
+import { createHandler as createSweep } from "../app/functions/sweep.ts";
 import { decodeOutputMetadata } from "../app/lake/output-metadata.ts";
-import type { Logger } from "../app/logger.ts";
 import { openPond, type Pond } from "../app/pond.ts";
 import { privateFolder } from "../app/store/folder-store.ts";
 import type { Store } from "../app/store/store.ts";
@@ -79,7 +79,6 @@ function readPort(text: string): number {
 /** A pond that runs on this machine. */
 export interface LocalPond {
   url: string;
-  pond: Pond;
   /** Finishes what is under way, and ends the rest. */
   stop(): Promise<void>;
 }
@@ -112,7 +111,8 @@ export async function startLocal(
     tokens: options.token === undefined ? undefined : { cli: options.token },
   });
 
-  const ingest = createIngest(() => Promise.resolve(pond));
+  const open = () => Promise.resolve(pond);
+  const ingest = createIngest(open);
   const topic = new LocalTopic((event) => ingest(event, localContext("ingest")), settings.threads);
   const drop = () => void topic.drain();
   stopped?.addEventListener("abort", drop);
@@ -140,9 +140,10 @@ export async function startLocal(
     );
     parts.unshift(() => watcher.close());
     await load(pond, topic, say);
-    void sweepAgain(pond, topic, logger, sweeper.signal);
+    const sweep = createSweep(open, (event) => topic.publish(event));
+    void sweepAgain(() => sweep({}, localContext("sweep")), sweeper.signal);
     await introduce(server.url, pond, options, say);
-    return { url: server.url, pond, stop };
+    return { url: server.url, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -241,13 +242,8 @@ function sayTables(
   );
 }
 
-/** As the schedule does on AWS; one sweep begins when the one before is done. */
-async function sweepAgain(
-  pond: Pond,
-  topic: LocalTopic,
-  logger: Logger,
-  stopped: AbortSignal,
-): Promise<void> {
+/** Runs the sweep function as the schedule does on AWS; one sweep begins when the one before is done. */
+async function sweepAgain(sweep: () => Promise<unknown>, stopped: AbortSignal): Promise<void> {
   for (;;) {
     try {
       await sleep(sweepEveryMs, undefined, { signal: stopped, ref: false });
@@ -255,14 +251,8 @@ async function sweepAgain(
       // The pond stops.
       return;
     }
-    try {
-      const { stale } = await findStale(pond.store);
-      for (const key of stale) {
-        await topic.publish(wrapObjectEvent(pond.bucket, key, "ObjectCreated:Put", new Date()));
-      }
-    } catch (error) {
-      logger.error("the sweep failed", { error });
-    }
+    // Its own failures it has logged; the next one may do better.
+    await sweep().catch(() => undefined);
   }
 }
 

@@ -26,6 +26,7 @@ import {
 } from "../query/result-form.ts";
 import { queryFormats } from "../query/result-format.ts";
 import { reviewSql } from "../query/sql-policy.ts";
+import { columnsOf } from "./columns-of.ts";
 import type {
   DescribeResult,
   Parameters,
@@ -80,16 +81,21 @@ async function syntaxError(connection: DuckDBConnection, sql: string, plain = "s
 /**
  * The SQL without a semicolon at its end, which can't stand inside parentheses. A semicolon may also be part of a text
  * or a comment: what is cut must leave the same tree.
+ * @param tree what the whole SQL is parsed to
  */
-async function withoutSemicolon(connection: DuckDBConnection, sql: string): Promise<string> {
+async function withoutSemicolon(
+  connection: DuckDBConnection,
+  sql: string,
+  tree: unknown,
+): Promise<string> {
   let query = sql;
-  const tree = JSON.stringify(await parse(connection, sql));
+  const whole = JSON.stringify(tree);
   for (let end = sql.lastIndexOf(";"); end > 0; end = sql.lastIndexOf(";", end - 1)) {
     const shorter = sql.slice(0, end);
     const other = await parse(connection, shorter).catch(() => undefined);
     // A cut inside a comment or a text parses as nothing; an earlier one may be the end of the statement.
     if (other === undefined) continue;
-    if (JSON.stringify(other) !== tree) break;
+    if (JSON.stringify(other) !== whole) break;
     query = shorter;
   }
   return query;
@@ -113,12 +119,13 @@ export async function answer(
   request: QueryRequest,
 ): Promise<QueryResult> {
   // Once more, and first of all: whatever asked, nothing runs that was not reviewed, over any other table.
-  const { tables } = await review(connection, request.sql);
+  const tree = await parse(connection, request.sql);
+  const { tables } = reviewSql(tree);
   const unnamed = tables.find((name) => request.tables.every((table) => table.name !== name));
   if (unnamed !== undefined) {
     throw new MillpondError("table-unknown", `there is no table ${unnamed}`);
   }
-  const query = await withoutSemicolon(connection, request.sql);
+  const query = await withoutSemicolon(connection, request.sql, tree);
   await nameTables(connection, request.tables);
   try {
     // The line break ends a comment at the end of the query.
@@ -305,12 +312,5 @@ export async function describe(
   connection: DuckDBConnection,
   files: readonly string[],
 ): Promise<DescribeResult> {
-  const described = await connection.runAndReadAll(
-    `SELECT column_name, column_type FROM (DESCRIBE FROM ${await readTable(connection, files)})`,
-  );
-  const columns = described.getRowsJS().map(([name, type]) => ({
-    name: String(name),
-    type: String(type),
-  }));
-  return { columns };
+  return { columns: await columnsOf(connection, await readTable(connection, files)) };
 }

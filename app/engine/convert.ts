@@ -39,15 +39,7 @@ export async function convert(
       // Broken packing explains broken content, not the other way round.
       if (packing.status === "rejected") throw packing.reason;
       if (written.status === "rejected") throw written.reason;
-      const rows = written.value;
-      const described = await connection.runAndReadAll(
-        `SELECT column_name, column_type FROM (DESCRIBE FROM read_parquet(${quoteLiteral(request.output)}))`,
-      );
-      const columns = described.getRowsJS().map(([name, type]) => ({
-        name: String(name),
-        type: String(type),
-      }));
-      return { rows, columns };
+      return { rows: written.value };
     } finally {
       await connection.run("DROP VIEW IF EXISTS source");
     }

@@ -27,7 +27,6 @@ export interface ConvertRequest {
 }
 export interface ConvertResult {
   rows: number;
-  columns: { name: string; type: string }[];
 }
 
 /** One table that a query may read, with just the files it consists of. */

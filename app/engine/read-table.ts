@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { isNested, unitedColumn, uniteTypes } from "../lake/unite-types.ts";
 import { quoteIdentifier, quoteList, quoteLiteral } from "../query/quote.ts";
+import { columnsOf } from "./columns-of.ts";
 
 /** Files of a table that have the same columns of the same types. */
 interface Shape {
@@ -67,13 +68,12 @@ async function shapesOf(connection: DuckDBConnection, files: readonly string[]):
   const shapes: Shape[] = [];
   for (const [value] of grouped.getRowsJS()) {
     const some = value as string[];
-    const described = await connection.runAndReadAll(
-      `SELECT column_name, column_type FROM (DESCRIBE FROM read_parquet(${quoteLiteral(some[0] as string)}, hive_partitioning=false))`,
-    );
-    const columns = described
-      .getRowsJS()
-      .map(([name, type]) => [String(name), String(type)] as const);
-    shapes.push({ files: some.sort(), columns: new Map(columns) });
+    const one = `read_parquet(${quoteLiteral(some[0] as string)}, hive_partitioning=false)`;
+    const columns = await columnsOf(connection, one);
+    shapes.push({
+      files: some.sort(),
+      columns: new Map(columns.map(({ name, type }) => [name, type])),
+    });
   }
   return shapes;
 }

@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { proposedRung, textRungs, unsure } from "../lake/exact-types.ts";
 import { quoteIdentifier, quoteLiteral } from "../query/quote.ts";
+import type { NamedType } from "./columns-of.ts";
 import { detectDelimiter, fieldsOfFirstRecord } from "./delimiter.ts";
 import type { ConvertRequest } from "./protocol.ts";
 import { type Relation, settled } from "./relation.ts";
@@ -29,13 +30,13 @@ export async function relateCsv(
     return `read_csv(${quoteLiteral(request.source)}, auto_detect=false, allow_quoted_nulls=false, header=${header}, ${dialect}, columns={${struct}})`;
   };
   let header: boolean;
-  let found: { name: string; type: string }[];
+  let found: NamedType[];
   let dateFormat: string | null;
   try {
     const sniffed = await connection.runAndReadAll(
       `SELECT HasHeader, Columns, DateFormat FROM sniff_csv(${quoteLiteral(request.source)}, ${dialect})`,
     );
-    [header, found, dateFormat] = sniffed.getRowsJS()[0] as [boolean, typeof found, string | null];
+    [header, found, dateFormat] = sniffed.getRowsJS()[0] as [boolean, NamedType[], string | null];
   } catch (error) {
     // Detection says that something is wrong, but not in which line: reading with the columns of the first line does.
     const width = fieldsOfFirstRecord(head, delimiter);
@@ -43,18 +44,19 @@ export async function relateCsv(
     await connection.runAndReadAll(`SELECT count(COLUMNS(*)) FROM ${reader(true, columns)}`);
     throw error;
   }
-  const names = found.map((column) => column.name);
-  const from = reader(header, names);
-  if (names.length > mostTypedColumns) {
-    const column = (name: string) => ({ name, expression: quoteIdentifier(name), rungs: [] });
-    return { from, columns: names.map((name) => ({ ...column(name), proposal: settled })) };
-  }
-  const open = await openColumns(connection, from, found);
+  const from = reader(
+    header,
+    found.map(({ name }) => name),
+  );
+  const typed = found.length <= mostTypedColumns;
+  const open = typed ? await openColumns(connection, from, found) : new Set();
+  const propose = (name: string, type: string) =>
+    open.has(name) ? unsure : proposedRung(type, dateFormat);
   const columns = found.map(({ name, type }) => ({
     name,
     expression: quoteIdentifier(name),
-    rungs: textRungs,
-    proposal: open.has(name) ? unsure : proposedRung(type, dateFormat),
+    rungs: typed ? textRungs : [],
+    proposal: typed ? propose(name, type) : settled,
   }));
   return { from, columns };
 }
@@ -69,7 +71,7 @@ const dayPattern = "\\s*\\d{1,4}[-/.]\\d{1,2}[-/.]\\d{1,4}\\s*";
 async function openColumns(
   connection: DuckDBConnection,
   from: string,
-  found: readonly { name: string; type: string }[],
+  found: readonly NamedType[],
 ): Promise<Set<string>> {
   const temporal = found.some(({ type }) => /^(DATE|TIMESTAMP)/.test(type));
   const facts = found.flatMap(({ name, type }) => {

@@ -11,6 +11,7 @@ import {
 } from "../lake/exact-types.ts";
 import { emptyFile } from "../lake/source-error.ts";
 import { quoteIdentifier, quoteLiteral } from "../query/quote.ts";
+import { columnsOf, type NamedType } from "./columns-of.ts";
 import type { ConvertRequest } from "./protocol.ts";
 import { type Relation, settled } from "./relation.ts";
 import { byteOrderMark, readHead, withoutMark } from "./unpack.ts";
@@ -29,20 +30,17 @@ export async function relateJson(
   // From a sample, a key that first stands after it would be dropped without a word: read all of it.
   const read = `compression='${packing}', format='${shape}'`;
   const whole = `${read}, sample_size=-1`;
-  const described = await connection.runAndReadAll(
-    `SELECT column_name, column_type FROM (DESCRIBE FROM read_json(${source}, ${whole}))`,
-  );
-  const found = described.getRowsJS() as [string, string][];
-  if (found.length === 1 && found[0]?.[1] === "JSON" && found[0][0] === "json") {
+  const found = await columnsOf(connection, `read_json(${source}, ${whole})`);
+  if (found.length === 1 && found[0]?.type === "JSON" && found[0].name === "json") {
     const any = await connection.runAndReadAll(`FROM read_json(${source}, ${whole}) LIMIT 1`);
     if (any.currentRowCount === 0) throw emptyFile("the file holds no record");
   }
-  const names = found.map(([name]) => name);
+  const names = found.map(({ name }) => name);
   const objects = `read_json_objects(${source}, ${read})`;
   if (!(await namesAreKeys(connection, names, objects))) {
     return { ...(await relateByKey(connection, objects)), unpacked: marked };
   }
-  const columns = found.map(([name, type]) => jsonColumn(name, type));
+  const columns = found.map(jsonColumn);
   const struct = columns.map((c) => `${quoteLiteral(c.column.name)}: ${quoteLiteral(c.readAs)}`);
   return {
     from: `read_json(${source}, ${read}, columns={${struct.join(", ")}})`,
@@ -107,7 +105,7 @@ async function relateByKey(connection: DuckDBConnection, objects: string): Promi
 }
 
 /** How one key of a JSON source becomes a column. */
-function jsonColumn(name: string, type: string) {
+function jsonColumn({ name, type }: NamedType) {
   const id = quoteIdentifier(name);
   const column = (
     readAs: string,

@@ -3,6 +3,7 @@ import path from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { emptyFile } from "../lake/source-error.ts";
 import { quoteIdentifier, quoteLiteral } from "../query/quote.ts";
+import { columnsOf } from "./columns-of.ts";
 import type { ConvertRequest } from "./protocol.ts";
 import { type Relation, settled } from "./relation.ts";
 import { unpackTo } from "./unpack.ts";
@@ -20,12 +21,9 @@ export async function relateParquet(
   }
   if ((await fs.stat(file)).size === 0) throw emptyFile("the file is empty");
   const from = `read_parquet(${quoteLiteral(file)}, hive_partitioning=false)`;
-  const described = await connection.runAndReadAll(
-    `SELECT column_name FROM (DESCRIBE FROM ${from})`,
-  );
-  const columns = described.getRowsJS().map(([name]) => ({
-    name: String(name),
-    expression: quoteIdentifier(String(name)),
+  const columns = (await columnsOf(connection, from)).map(({ name }) => ({
+    name,
+    expression: quoteIdentifier(name),
     rungs: [],
     proposal: settled,
   }));

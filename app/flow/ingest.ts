@@ -5,12 +5,13 @@ import type { Engine } from "../engine/engine.ts";
 import { MillpondError } from "../errors.ts";
 import { decide } from "../lake/decide.ts";
 import { outputKey, rejectionKey } from "../lake/derived-key.ts";
-import { decodeOutputMetadata, encodeOutputMetadata } from "../lake/output-metadata.ts";
-import { parseRejection, type RejectionReason, type RejectionRecord } from "../lake/rejection.ts";
+import { encodeOutputMetadata } from "../lake/output-metadata.ts";
+import type { RejectionReason, RejectionRecord } from "../lake/rejection.ts";
 import { SourceError } from "../lake/source-error.ts";
 import { parseSourceKey, type SourceKey } from "../lake/source-key.ts";
 import type { ObjectHead, Store, WriteCondition } from "../store/store.ts";
 import { version } from "../version.ts";
+import { sourceState } from "./source-state.ts";
 
 export interface IngestParts {
   store: Store;
@@ -74,14 +75,10 @@ async function ingestOnce(
     source.kind === "source" ? store.head(outputKey(key, source.table)) : undefined,
     store.head(key),
   ]);
-  const record = rejection === undefined ? undefined : parseRejection(rejection.text);
-  const metadata = output === undefined ? undefined : decodeOutputMetadata(output.metadata);
-  const decision = decide({
-    source: head,
-    output: output === undefined ? undefined : { etag: output.etag, metadata },
-    rejection: rejection === undefined ? undefined : { etag: rejection.etag, record },
-    millpond: version,
-  });
+  const state = sourceState({ source: head, output, rejection });
+  const record = state.rejection?.record;
+  const metadata = state.output?.metadata;
+  const decision = decide(state);
 
   if (decision.kind === "done") {
     if (decision.clearRejection && rejection !== undefined) {

@@ -1,11 +1,10 @@
 import { prefixes } from "../contract.ts";
 import { decide } from "../lake/decide.ts";
 import { outputKey, rejectionKey } from "../lake/derived-key.ts";
-import { decodeOutputMetadata } from "../lake/output-metadata.ts";
 import { parseRejection } from "../lake/rejection.ts";
 import { parseSourceKey } from "../lake/source-key.ts";
 import type { Store } from "../store/store.ts";
-import { version } from "../version.ts";
+import { sourceState } from "./source-state.ts";
 
 export interface SweepResult {
   /** Sources under `inbox/`. */
@@ -37,18 +36,7 @@ export async function findStale(store: Store): Promise<SweepResult> {
       convertedAt !== undefined && outputs.has(convertedAt)
         ? await store.head(convertedAt)
         : undefined;
-    const decision = decide({
-      source,
-      output:
-        output === undefined
-          ? undefined
-          : { etag: output.etag, metadata: decodeOutputMetadata(output.metadata) },
-      rejection:
-        rejection === undefined
-          ? undefined
-          : { etag: rejection.etag, record: parseRejection(rejection.text) },
-      millpond: version,
-    });
+    const decision = decide(sourceState({ source, output, rejection }));
     if (decision.kind === "convert" || decision.clearRejection) result.stale.push(source.key);
   }
   for (const key of rejections) {

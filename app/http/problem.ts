@@ -1,3 +1,4 @@
+import { environmentNames } from "../contract.ts";
 import { MillpondError } from "../errors.ts";
 
 /** Which status each code of an error has. A code that stands nowhere here is ours to mend: 500. */
@@ -23,13 +24,11 @@ const statuses: Readonly<Record<string, number>> = {
 
 /** What to do about an error whose own message, DuckDB's, is not for callers. */
 const advice: Readonly<Record<string, string>> = {
-  deadline:
-    "the query took longer than it may: ask for less at a time, or let the operator raise MILLPOND_QUERY_DEADLINE_SECONDS",
+  deadline: `the query took longer than it may: ask for less at a time, or let the operator raise ${environmentNames.queryDeadlineSeconds}`,
   "engine-died": "the engine ended under this query and others: send it again",
   "out-of-memory":
     "the query needs more memory than it may use: ask for less at a time, or let the operator give the function more",
-  "out-of-disk":
-    "the query needs more disk than it may use: ask for less at a time, or let the operator raise MILLPOND_DISK_MIB",
+  "out-of-disk": `the query needs more disk than it may use: ask for less at a time, or let the operator raise ${environmentNames.diskMiB}`,
 };
 
 /** An error as RFC 9457 has it. `code` is stable; `type` is the code as a URN. */

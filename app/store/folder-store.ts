@@ -156,14 +156,14 @@ export class FolderStore implements Store {
     if (!linked) return undefined;
     // What is linked may already be another file than the caller saw.
     const before = await statFile(copy);
-    if (before === undefined || (await hashOrKnown(copy, this.#known(key, before))) !== etag) {
-      return undefined;
-    }
+    if (before === undefined) return undefined;
+    const found = this.#known(key, before)?.etag ?? (await hashFile(copy));
+    if (found !== etag) return undefined;
     return {
       path: copy,
       intact: async () => {
         const after = await statFile(copy);
-        if (after === undefined || !same(after, before)) return false;
+        if (after === undefined || !same(after, identity(before))) return false;
         return !isRacy(after) || (await hashFile(copy)) === etag;
       },
     };
@@ -179,15 +179,7 @@ export class FolderStore implements Store {
       if (!this.#holds(key, target, options.condition, current)) return { kind: "conflict" };
       const etag = randomUUID();
       const stat = fs.statSync(file, { bigint: true });
-      this.#upsert.run(
-        key,
-        stat.ino,
-        stat.size,
-        stat.mtimeNs,
-        stat.birthtimeNs,
-        etag,
-        JSON.stringify(options.metadata ?? {}),
-      );
+      this.#note(key, stat, etag, options.metadata ?? {});
       // Last, so that a process that is killed between the two leaves a row that describes no file, and is passed over.
       fs.renameSync(file, target);
       return { kind: "stored", etag };
@@ -258,6 +250,17 @@ export class FolderStore implements Store {
     return row !== undefined && same(stat, row) ? row : undefined;
   }
 
+  /** Writes down what is known of a file. */
+  #note(
+    key: string,
+    stat: fs.BigIntStats,
+    etag: string,
+    metadata: Readonly<Record<string, string>>,
+  ): void {
+    const { inode, size, modifiedNs, bornNs } = identity(stat);
+    this.#upsert.run(key, inode, size, modifiedNs, bornNs, etag, JSON.stringify(metadata));
+  }
+
   /** Reads the ETag of a file that the sidecar doesn't know, and remembers it if the file stood still. */
   async #hash(key: string, file: string): Promise<string | undefined> {
     for (;;) {
@@ -267,17 +270,7 @@ export class FolderStore implements Store {
       const after = await statFile(file);
       if (etag === undefined || after === undefined || !same(after, identity(before))) continue;
       if (!isRacy(after)) {
-        this.#exclusively(() =>
-          this.#upsert.run(
-            key,
-            after.ino,
-            after.size,
-            after.mtimeNs,
-            after.birthtimeNs,
-            etag,
-            "{}",
-          ),
-        );
+        this.#exclusively(() => this.#note(key, after, etag, {}));
       }
       return etag;
     }
@@ -351,8 +344,7 @@ function identity(stat: fs.BigIntStats): Identity {
   };
 }
 
-function same(stat: fs.BigIntStats, other: Identity | fs.BigIntStats): boolean {
-  const known = "inode" in other ? other : identity(other);
+function same(stat: fs.BigIntStats, known: Identity): boolean {
   const now = identity(stat);
   return (
     now.inode === known.inode &&
@@ -381,8 +373,4 @@ async function hashFile(file: string): Promise<string> {
     hash.update(chunk as Buffer);
   }
   return hash.digest("hex").slice(0, 32);
-}
-
-async function hashOrKnown(file: string, known: SidecarRow | undefined): Promise<string> {
-  return known?.etag ?? (await hashFile(file));
 }

@@ -40,11 +40,12 @@ describe("convert", () => {
       compression,
     } as const;
     await fs.writeFile(request.source, source);
-    const { rows, columns } = await convert(connection, request);
+    const { rows } = await convert(connection, request);
     const found = await connection.runAndReadAll(
       `SELECT COLUMNS(*)::VARCHAR FROM '${request.output}'`,
     );
-    const types = Object.fromEntries(columns.map(({ name, type }) => [name, type]));
+    const described = await connection.runAndReadAll(`DESCRIBE FROM '${request.output}'`);
+    const types = Object.fromEntries(described.getRowsJS().map(([name, type]) => [name, type]));
     return { rows, types, values: found.getRowsJS() };
   }
 

@@ -1,0 +1,22 @@
+import type { SourceState } from "../lake/decide.ts";
+import { decodeOutputMetadata } from "../lake/output-metadata.ts";
+import { parseRejection } from "../lake/rejection.ts";
+import type { ObjectHead, Store } from "../store/store.ts";
+import { version } from "../version.ts";
+
+/** What a store was found to hold of one source. */
+export interface Found {
+  source: { etag: string } | undefined;
+  output: ObjectHead | undefined;
+  rejection: Awaited<ReturnType<Store["read"]>>;
+}
+
+/** The same as `decide` takes it: metadata and record read, undefined where they don't say anything. */
+export function sourceState({ source, output, rejection }: Found): SourceState {
+  return {
+    source,
+    output: output && { etag: output.etag, metadata: decodeOutputMetadata(output.metadata) },
+    rejection: rejection && { etag: rejection.etag, record: parseRejection(rejection.text) },
+    millpond: version,
+  };
+}
