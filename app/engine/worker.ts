@@ -60,9 +60,11 @@ async function perform(request: WorkerRequest): Promise<unknown> {
   }
 }
 
+/** In this order: DuckDB calls the end of its disk an error of memory, too. */
 const resourceErrors: readonly [RegExp, string][] = [
+  [/No space left/i, "disk-full"],
+  [/failed to offload|set by the 'max_temp_directory_size'/i, "out-of-disk"],
   [/^Out of Memory Error/i, "out-of-memory"],
-  [/No space left|max_temp_directory_size|temp_directory/i, "out-of-disk"],
 ];
 
 function toWire(error: unknown): WireError {

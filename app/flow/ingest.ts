@@ -201,6 +201,7 @@ function conditionFor(existing: { etag: string } | undefined): WriteCondition {
 const tooMuch: Readonly<Record<string, string>> = {
   "engine-died": "the engine ended while it read this file",
   "out-of-memory": "the engine has too little memory to read this file",
+  "out-of-disk": "the engine has too little disk to read this file",
   deadline: "there was not time enough to read this file",
 };
 
@@ -208,6 +209,7 @@ function tooLarge(code: string, size: number): RejectionReason {
   return {
     code,
     message: `${tooMuch[code]} of ${size} bytes`,
-    expected: "a file that can be read within the memory and the time that the ingest function has",
+    expected:
+      "a file that can be read within the memory, the disk and the time that the ingest function has",
   };
 }

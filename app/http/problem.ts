@@ -20,11 +20,13 @@ const statuses: Readonly<Record<string, number>> = {
   "tables-changed": 503,
   "out-of-memory": 507,
   "out-of-disk": 507,
+  "disk-full": 507,
 };
 
 /** What to do about an error whose own message, DuckDB's, is not for callers. */
 const advice: Readonly<Record<string, string>> = {
   deadline: `the query took longer than it may: ask for less at a time, or let the operator raise ${environmentNames.queryDeadlineSeconds}`,
+  "disk-full": "the disk is full: send the query again when there is room",
   "engine-died": "the engine ended under this query and others: send it again",
   "out-of-memory":
     "the query needs more memory than it may use: ask for less at a time, or let the operator give the function more",

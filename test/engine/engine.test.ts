@@ -141,6 +141,25 @@ describe("Engine", () => {
     expect((await ticks()) - before).to.be.below(20);
   });
 
+  it("plans with the memory it was given, and no more", async () => {
+    const error = await failure(ask("SELECT len(list(hash(i))) FROM range(100000000) t(i)"));
+
+    expect(error.code).to.equal("out-of-memory");
+    expect((await ask("SELECT 7 AS next")).text).to.equal('{"next":7}\n');
+  });
+
+  it("spills to disk, up to what it was given", async () => {
+    // 1.5 GB that no compression makes much smaller, in 512 MiB of memory and 512 MiB of disk.
+    const wide =
+      "SELECT sha256(i::VARCHAR) || sha256((-i)::VARCHAR) AS t FROM range(12000000) r(i)";
+    const sorted = `SELECT t, row_number() OVER (ORDER BY t) AS n FROM (${wide})`;
+
+    const error = await failure(ask(`SELECT max(n) FROM (${sorted}) WHERE t <> ''`));
+
+    expect(error.code).to.equal("out-of-disk");
+    expect((await ask("SELECT 7 AS next")).text).to.equal('{"next":7}\n');
+  });
+
   it("goes on with other queries when one is stopped", async () => {
     await engine.start();
     const other = ask("SELECT sum(hash(i)) > 0 AS ok FROM range(30000000) t(i)");

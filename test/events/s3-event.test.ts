@@ -1,6 +1,5 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { MillpondError } from "../../app/errors.ts";
 import {
   decodeKey,
   decodeObjectEvents,
@@ -8,6 +7,7 @@ import {
   type ObjectChange,
   wrapObjectEvent,
 } from "../../app/events/s3-event.ts";
+import { failure } from "../failure.ts";
 
 /** Any code points but lone surrogates: a key is UTF-8. */
 const key = fc.string({ unit: "binary", maxLength: 200 });
@@ -58,16 +58,6 @@ const testEvent = {
   RequestId: "5582815E1AEA5ADF",
   HostId: "8cLeGAmw098X5cv4Zkwcmo8vvZa3eH3eKxsPzbB9wrR",
 };
-
-function failure(work: () => unknown): MillpondError {
-  try {
-    work();
-  } catch (error) {
-    expect(error).to.be.instanceOf(MillpondError);
-    return error as MillpondError;
-  }
-  return expect.fail("nothing was thrown");
-}
 
 describe("decodeKey", () => {
   const examples: [string, string][] = [

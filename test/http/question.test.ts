@@ -1,17 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { MillpondError } from "../../app/errors.ts";
 import { readFormat, readParameters, readQuestion } from "../../app/http/question.ts";
-
-function failure(work: () => unknown): MillpondError {
-  try {
-    work();
-  } catch (error) {
-    expect(error).to.be.instanceOf(MillpondError);
-    return error as MillpondError;
-  }
-  return expect.fail("nothing was thrown");
-}
+import { failure } from "../failure.ts";
 
 describe("readQuestion", () => {
   it("reads SQL without parameters", () => {
