@@ -11,3 +11,13 @@ export function failure(work: () => unknown): MillpondError {
   }
   return expect.fail("nothing was thrown");
 }
+
+/** The same for work that promises. */
+export async function rejection(work: Promise<unknown>): Promise<MillpondError> {
+  const thrown = await work.then(
+    () => expect.fail("nothing was thrown"),
+    (error: unknown) => error,
+  );
+  expect(thrown).to.be.instanceOf(MillpondError);
+  return thrown as MillpondError;
+}

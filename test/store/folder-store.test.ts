@@ -60,6 +60,19 @@ describe("FolderStore", () => {
       });
     }
 
+    it("gives each write an ETag of its own, also of the same content", async () => {
+      const first = await store.putText("lake/t/a", "same", absent);
+      if (first.kind !== "stored") return expect.fail("the first write lost");
+
+      const again = await store.putText("lake/t/a", "same", {
+        ...absent,
+        condition: { ifMatch: first.etag },
+      });
+
+      expect(again).to.include({ kind: "stored" });
+      expect(again).to.not.deep.equal(first);
+    });
+
     it("never follows a link out of the folder", async () => {
       await fs.mkdir(path.join(folder, "inbox"));
       await fs.symlink("/etc/hostname", path.join(folder, "inbox/link.csv"));

@@ -1,7 +1,9 @@
+import { randomBytes } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { expect } from "chai";
 import fc from "fast-check";
+import pLimit from "p-limit";
 import type { ObjectSummary, PutOptions, Store } from "../../app/store/store.ts";
 
 /** A store to test, and a way to put an object there that Millpond did not write, as people do. */
@@ -107,12 +109,16 @@ export function itKeepsTheContract(
       expect(await store.head("lake/t/a")).to.equal(undefined);
     });
 
-    it("gives each write an ETag of its own", async () => {
-      await store.putText("lake/t/a", "same", options(absent, { nonce: "1" }));
+    it("gives other content another ETag", async () => {
+      await store.putText("lake/t/a", "one", options(absent));
       const etag = (await store.head("lake/t/a"))?.etag as string;
 
-      await store.putText("lake/t/a", "same", options({ ifMatch: etag }, { nonce: "2" }));
+      const put = await store.putText("lake/t/a", "two", options({ ifMatch: etag }));
 
+      expect(put).to.deep.equal({
+        kind: "stored",
+        etag: (await store.head("lake/t/a"))?.etag,
+      });
       expect((await store.head("lake/t/a"))?.etag).to.not.equal(etag);
     });
 
@@ -135,6 +141,18 @@ export function itKeepsTheContract(
       await store.putFile("lake/t/a", file, options(absent));
 
       expect((await store.read("lake/t/a"))?.text).to.equal("from a file");
+      expect(await fs.readdir(scratch)).to.deep.equal([]);
+    });
+
+    it("leaves the file of a write that lost", async () => {
+      const file = path.join(scratch, "made.bin");
+      await fs.writeFile(file, "from a file");
+      await drop("lake/t/a", "theirs");
+
+      const put = await store.putFile("lake/t/a", file, options(absent));
+
+      expect(put).to.deep.equal({ kind: "conflict" });
+      expect(await fs.readFile(file, "utf8")).to.equal("from a file");
     });
   });
 
@@ -150,6 +168,14 @@ export function itKeepsTheContract(
 
       expect(kept?.text).to.equal("two");
       expect(await store.head("lake/t/a")).to.equal(undefined);
+    });
+
+    it("takes a version that is no more as deleted", async () => {
+      await store.putText("lake/t/a", "one", options(absent));
+
+      await store.delete("lake/t/a", '"0123456789abcdef0123456789abcdef"');
+
+      expect((await store.read("lake/t/a"))?.text).to.equal("one");
     });
 
     it("takes what is gone as deleted", async () => {
@@ -172,6 +198,15 @@ export function itKeepsTheContract(
       expect({ ...under[0], metadata: {} }).to.deep.equal(head);
       expect(await listed("none/")).to.deep.equal([]);
     });
+
+    it("lists more than one answer of S3 holds", async function () {
+      this.timeout(60_000);
+      const keys = Array.from({ length: 1100 }, (_, i) => `inbox/many/${i}.csv`);
+      const limit = pLimit(16);
+      await Promise.all(keys.map((key) => limit(() => drop(key, "x"))));
+
+      expect((await listed("inbox/many/")).map(({ key }) => key)).to.have.members(keys);
+    });
   });
 
   describe("checkOut", () => {
@@ -185,6 +220,33 @@ export function itKeepsTheContract(
       expect(copy?.path).to.match(/^[\w./-]+$/);
       expect(await fs.readFile(copy?.path as string, "utf8")).to.equal("content");
       expect(await copy?.intact()).to.equal(true);
+    });
+
+    it("gives an empty object as an empty file", async () => {
+      await drop("inbox/none.csv", "");
+      const etag = (await store.head("inbox/none.csv"))?.etag as string;
+
+      const copy = await store.checkOut("inbox/none.csv", etag, scratch);
+
+      expect(await fs.readFile(copy?.path as string, "utf8")).to.equal("");
+    });
+
+    it("gives a large object to the last byte", async () => {
+      const file = path.join(scratch, "large.bin");
+      // Beyond two parts of an upload or a download, and no multiple of one.
+      const content = randomBytes(35 * 1024 * 1024 + 7);
+      await fs.writeFile(file, content);
+      await store.putFile("lake/t/large", file, options(absent, { rows: "3" }));
+      const head = await store.head("lake/t/large");
+
+      const copy = await store.checkOut("lake/t/large", head?.etag as string, scratch);
+
+      expect(head).to.deep.include({ size: content.length, metadata: { rows: "3" } });
+      expect(content.equals(await fs.readFile(copy?.path as string))).to.equal(true);
+      await fs.access(file).then(
+        () => expect.fail("the file was not moved"),
+        () => {},
+      );
     });
 
     it("gives nothing for another version, or none", async () => {
