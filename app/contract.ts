@@ -12,14 +12,27 @@ export const prefixes = {
   rejected: "rejected/",
 } as const;
 
+/** Millpond's own things in the folder of a pond. */
+export const privateFolder = ".millpond";
+
 /** The functions, by the names that `invoke -f` takes. Each is `app/functions/<name>.ts`, which exports `handler`. */
 export const functionNames = ["hello", "ingest", "query", "sweep"] as const;
 export type FunctionName = (typeof functionNames)[number];
 
 /** Environment variables that Millpond defines. Those that AWS defines are named where they are read. */
 export const environmentNames = {
-  /** Absolute path of the folder that holds the pond. */
+  /** Where the pond is: the absolute path of a folder, or `s3://<bucket>`. */
   store: "MILLPOND_STORE",
+  /** Folder of DuckDB's extensions, for a pond in a bucket. @default DuckDB's own, `~/.duckdb/extensions` */
+  extensions: "MILLPOND_EXTENSIONS",
+  /** Prefix of the stage's parameters in SSM, which hold its secrets, such as `/millpond/dev/`. */
+  secrets: "MILLPOND_SECRETS",
+  /** Who may query: `token`, whoever sends one of the secret `tokens`; `none`, whoever gets here. @default token for a bucket, none for a folder */
+  auth: "MILLPOND_AUTH",
+  /** What the stage's functions run on: `arm64` or `x86_64`. Set by the stack. */
+  architecture: "MILLPOND_ARCHITECTURE",
+  /** What the image was built for, as Docker says it: `arm64` or `amd64`. Set by the image. */
+  imageArchitecture: "MILLPOND_IMAGE_ARCHITECTURE",
   /** Folder of saved queries, one `.sql` file each. @default the repository's `queries/` */
   queries: "MILLPOND_QUERIES",
   /** Memory in MiB that one engine may plan with, outside Lambda. @default half of the machine's, at most 4096 */
@@ -34,3 +47,19 @@ export const environmentNames = {
 
 /** The `service` key of every log line. */
 export const serviceName = "millpond";
+
+/** The stage's secrets that the functions read, by their names under the stage's prefix. */
+export const secretNames = {
+  /** Who may query: one token, or a JSON object of tokens by the names of their clients. */
+  tokens: "tokens",
+} as const;
+
+/**
+ * What a stage's functions run on, by Lambda's names, and what others call it. Everything that depends on the
+ * architecture follows from one of these.
+ */
+export const architectures = {
+  arm64: { docker: "arm64", platform: "linux/arm64", node: "arm64", duckdb: "linux_arm64" },
+  x86_64: { docker: "amd64", platform: "linux/amd64", node: "x64", duckdb: "linux_amd64" },
+} as const;
+export type Architecture = keyof typeof architectures;

@@ -2,13 +2,26 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import * as v from "valibot";
-import { environmentNames as names } from "./contract.ts";
+import { environmentNames as names, privateFolder } from "./contract.ts";
 import { MillpondError } from "./errors.ts";
+
+/** Where a pond is. */
+export type StoreLocation =
+  | { kind: "folder"; path: string }
+  /** Endpoint: an emulator's, or that of another maker's S3; undefined for AWS's own. */
+  | { kind: "bucket"; bucket: string; endpoint: string | undefined };
 
 /** What one process of Millpond needs to know, read once. */
 export interface Settings {
-  /** Absolute path of the folder that holds the pond. */
-  store: string;
+  store: StoreLocation;
+  /** Absolute path of a folder for what nobody needs after the process: of the same file system as a pond in a folder. */
+  scratch: string;
+  /** Folder of DuckDB's extensions. Undefined for its own. */
+  extensions: string | undefined;
+  /** Who may query: whoever sends one of the stage's tokens, or whoever gets here. */
+  auth: "token" | "none";
+  /** Prefix of the stage's parameters in SSM. Undefined where there are no secrets. */
+  secrets: string | undefined;
   /** Absolute path of the folder of saved queries. */
   queries: string;
   /** MiB that one engine may plan with. */
@@ -40,8 +53,39 @@ const absolutePath = (name: string) =>
     v.check(path.isAbsolute, (issue) => `${name} must be an absolute path, got "${issue.input}"`),
   );
 
+/** As S3 names buckets. @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
+const bucketUrl = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/?$/;
+
+const storeUrl = v.pipe(
+  v.string(`${names.store} is not set: give the absolute path of a folder, or s3://<bucket>`),
+  v.check(
+    (text) => path.isAbsolute(text) || bucketUrl.test(text),
+    (issue) =>
+      `${names.store} must be the absolute path of a folder, or s3://<bucket>, got "${issue.input}"`,
+  ),
+);
+
 const schema = v.object({
-  [names.store]: absolutePath(names.store),
+  [names.store]: storeUrl,
+  [names.extensions]: v.optional(absolutePath(names.extensions)),
+  [names.secrets]: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(
+        /^\/([\w.-]+\/)+$/,
+        (issue) =>
+          `${names.secrets} must begin and end with a slash, as /millpond/dev/, got "${issue.input}"`,
+      ),
+    ),
+  ),
+  [names.auth]: v.optional(
+    v.picklist(
+      ["token", "none"],
+      (issue) => `${names.auth} must be token or none, got "${issue.input}"`,
+    ),
+  ),
+  AWS_ENDPOINT_URL: v.optional(v.string()),
+  AWS_ENDPOINT_URL_S3: v.optional(v.string()),
   [names.queries]: v.optional(absolutePath(names.queries)),
   [names.memoryMiB]: wholeNumber(names.memoryMiB, 128, 1_048_576),
   [names.diskMiB]: wholeNumber(names.diskMiB, 1, 104_857_600),
@@ -69,8 +113,19 @@ export function readSettings(environment: Environment): Settings {
   const found = parsed.output;
   const lambdaMiB = found.AWS_LAMBDA_FUNCTION_MEMORY_SIZE;
   const machineMiB = Math.floor(os.totalmem() / mebibyte);
+  const store = storeLocation(
+    found[names.store],
+    found.AWS_ENDPOINT_URL_S3 ?? found.AWS_ENDPOINT_URL,
+  );
   return {
-    store: path.resolve(found[names.store]),
+    store,
+    scratch:
+      store.kind === "folder"
+        ? path.join(store.path, privateFolder, "work")
+        : path.join(os.tmpdir(), "millpond"),
+    extensions: found[names.extensions],
+    auth: found[names.auth] ?? (store.kind === "bucket" ? "token" : "none"),
+    secrets: found[names.secrets],
     queries: path.resolve(
       found[names.queries] ?? fileURLToPath(new URL("../queries/", import.meta.url)),
     ),
@@ -82,4 +137,12 @@ export function readSettings(environment: Environment): Settings {
         : Math.max(1, Math.ceil(lambdaMiB / memoryPerProcessorMiB)),
     queryDeadlineMs: (found[names.queryDeadlineSeconds] ?? 25) * 1000,
   };
+}
+
+function storeLocation(text: string, endpoint: string | undefined): StoreLocation {
+  const bucket = bucketUrl.exec(text)?.[1];
+  // An empty variable is how shells unset one for a command.
+  return bucket === undefined
+    ? { kind: "folder", path: path.resolve(text) }
+    : { kind: "bucket", bucket, endpoint: endpoint === "" ? undefined : endpoint };
 }

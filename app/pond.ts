@@ -1,16 +1,18 @@
 import fs from "node:fs";
 import path from "node:path";
 import type { Hono } from "hono";
-import { prefixes } from "./contract.ts";
-import { Engine } from "./engine/engine.ts";
-import type { Settings } from "./environment.ts";
+import { environmentNames, prefixes, secretNames } from "./contract.ts";
+import { Engine, type EngineBucket } from "./engine/engine.ts";
+import type { Settings, StoreLocation } from "./environment.ts";
+import { MillpondError } from "./errors.ts";
 import { Catalog } from "./flow/catalog.ts";
 import type { IngestParts } from "./flow/ingest.ts";
 import { SavedQueries } from "./flow/saved-queries.ts";
 import { createHttpApp } from "./http/app.ts";
-import type { Tokens } from "./http/tokens.ts";
+import { parseTokens, type Tokens } from "./http/tokens.ts";
 import type { Logger } from "./logger.ts";
-import { FolderStore, privateFolder } from "./store/folder-store.ts";
+import { FolderStore } from "./store/folder-store.ts";
+import { PinnedCopies, type PinnedCopiesLimits } from "./store/pinned-copies.ts";
 import type { Store } from "./store/store.ts";
 import { openWorkspace } from "./workspace.ts";
 
@@ -23,6 +25,8 @@ export interface Pond {
   ingest: IngestParts;
   catalog: Catalog;
   http: Hono;
+  /** Does ahead of the first event what its function would wait for. */
+  warm: Readonly<Record<"ingest" | "query", () => Promise<void>>>;
   close(): Promise<void>;
 }
 
@@ -30,54 +34,62 @@ export interface Pond {
 export const folderBucket = "pond";
 
 export interface PondOptions {
-  /** @default undefined, which asks nobody for a token */
+  /** Those who may ask, in place of the stage's. @default undefined, and then the settings say */
   tokens?: Tokens | undefined;
 }
 
+const mebibyte = 1024 * 1024;
+
 /**
  * Puts a pond together. Nothing runs yet: the engines start with their first request.
- * @throws MillpondError `folder` where the store can't be written
+ * @throws MillpondError `folder` where the store, or the disk, can't be written
  */
 export async function openPond(
   settings: Settings,
   logger: Logger,
-  { tokens }: PondOptions = {},
+  { tokens: given }: PondOptions = {},
 ): Promise<Pond> {
-  const workspace = openWorkspace(path.join(settings.store, privateFolder, "work"));
-  const store = FolderStore.open(settings.store, workspace.path);
+  const workspace = openWorkspace(settings.scratch);
   const folders = Object.fromEntries(
-    (["ingest", "answers", "spill"] as const).map((name) => {
+    (["ingest", "answers", "copies", "spill"] as const).map((name) => {
       const folder = path.join(workspace.path, name);
       fs.mkdirSync(folder);
       return [name, `${folder}/`];
     }),
-  ) as Record<"ingest" | "answers" | "spill", string>;
-  fs.mkdirSync(store.locatePrefix(prefixes.inbox), { recursive: true });
+  ) as Record<"ingest" | "answers" | "copies" | "spill", string>;
+  const { store, bucket, remote } = await openStore(settings, workspace.path);
 
   // Two engines, so that neither may touch what the other needs: the one that reads strangers' files sees no table,
-  // the one that runs strangers' SQL no inbox.
-  const engine = (name: string, allowedDirectories: string[]) =>
+  // and no network; the one that runs strangers' SQL no inbox.
+  const engine = (name: string, allowedDirectories: string[], from?: EngineBucket) =>
     new Engine({
       allowedDirectories,
       temporaryDirectory: path.join(folders.spill, name),
       memoryMiB: engineMemory(settings.memoryMiB),
       diskMiB: settings.diskMiB,
       threads: settings.threads,
+      bucket: from,
       onEvent: ({ kind, ...facts }) =>
         logger.log(kind === "started" ? "debug" : "warn", `engine ${kind}`, {
           engine: name,
           ...facts,
         }),
     });
+  const lake = store.locatePrefix(prefixes.lake);
   const ingestEngine = engine("ingest", [folders.ingest]);
-  const queryEngine = engine("query", [store.locatePrefix(prefixes.lake), folders.answers]);
+  const queryEngine = engine("query", [lake, folders.answers, folders.copies], remote);
 
-  const catalog = new Catalog(store, queryEngine);
+  const copies =
+    remote === undefined
+      ? undefined
+      : new PinnedCopies(store, folders.copies, copiesLimits(settings.diskMiB));
+  const catalog = new Catalog(store, queryEngine, copies);
+  const tokens = await tokensFrom(settings, given);
 
   return {
     logger,
     store,
-    bucket: folderBucket,
+    bucket,
     ingest: { store, engine: ingestEngine, workspace: folders.ingest },
     catalog,
     http: createHttpApp({
@@ -89,6 +101,12 @@ export async function openPond(
       deadlineMs: settings.queryDeadlineMs,
       tokens,
     }),
+    warm: {
+      ingest: async () => await ingestEngine.start(),
+      query: async () => {
+        await Promise.all([queryEngine.start(), tokens?.()]);
+      },
+    },
     close: async () => {
       await Promise.all([ingestEngine.close(), queryEngine.close()]);
       await store.close();
@@ -97,7 +115,55 @@ export async function openPond(
   };
 }
 
+interface OpenStore {
+  store: Store;
+  bucket: string;
+  /** How the engine reads the lake where that is not on this machine. */
+  remote: EngineBucket | undefined;
+}
+
+async function openStore(settings: Settings, scratch: string): Promise<OpenStore> {
+  const location: StoreLocation = settings.store;
+  if (location.kind === "folder") {
+    const store = FolderStore.open(location.path, scratch);
+    fs.mkdirSync(store.locatePrefix(prefixes.inbox), { recursive: true });
+    return { store, bucket: folderBucket, remote: undefined };
+  }
+  // A pond in a folder starts without the SDK.
+  const { S3Store } = await import("./store/s3-store.ts");
+  const store = new S3Store(location);
+  const remote: EngineBucket = {
+    scope: store.locatePrefix(prefixes.lake),
+    extensions: settings.extensions,
+    access: () => store.access(),
+    keys: () => store.keys(),
+  };
+  return { store, bucket: location.bucket, remote };
+}
+
+/** Undefined where nobody is asked for a token. */
+async function tokensFrom(
+  settings: Settings,
+  given: Tokens | undefined,
+): Promise<(() => Promise<Tokens>) | undefined> {
+  if (given !== undefined) return () => Promise.resolve(given);
+  if (settings.auth === "none") return undefined;
+  const { secrets: prefix } = settings;
+  if (prefix === undefined) {
+    const problem = `${environmentNames.secrets} is not set: give the prefix of the stage's secrets, or ${environmentNames.auth}=none`;
+    return () => Promise.reject(new MillpondError("environment", problem));
+  }
+  const { Secrets } = await import("./secrets.ts");
+  const secrets = new Secrets({ prefix });
+  return async () => parseTokens(await secrets.get(secretNames.tokens));
+}
+
 /** What DuckDB may plan with: the rest is for the two processes around it, and for what it doesn't count. */
 function engineMemory(memoryMiB: number): number {
   return Math.max(64, Math.floor(memoryMiB * 0.75) - 128);
+}
+
+/** One GET of this size takes about as long as the three requests of a remote reader; and spilling needs disk, too. */
+function copiesLimits(diskMiB: number): PinnedCopiesLimits {
+  return { objectBytes: mebibyte, totalBytes: (diskMiB / 4) * mebibyte };
 }

@@ -3,6 +3,9 @@ import fs from "node:fs";
 import path from "node:path";
 import { MillpondError, messageOf } from "./errors.ts";
 
+/** Those of this process: an earlier one may have had its number, as each container counts from one. */
+const own = new Set<string>();
+
 /** A folder of this process alone, for files that nobody should find later. */
 export interface Workspace {
   path: string;
@@ -18,11 +21,13 @@ export function openWorkspace(base: string): Workspace {
   try {
     fs.mkdirSync(base, { recursive: true });
     for (const { name, owner } of workspacesIn(base)) {
-      if (!isAlive(owner)) fs.rmSync(path.join(base, name), { recursive: true, force: true });
+      const left = owner === process.pid ? !own.has(path.join(base, name)) : !isAlive(owner);
+      if (left) fs.rmSync(path.join(base, name), { recursive: true, force: true });
     }
-    const own = path.join(base, `${process.pid}-${randomBytes(4).toString("hex")}`);
-    fs.mkdirSync(own);
-    return { path: own, remove: () => fs.rmSync(own, { recursive: true, force: true }) };
+    const folder = path.join(base, `${process.pid}-${randomBytes(4).toString("hex")}`);
+    fs.mkdirSync(folder);
+    own.add(folder);
+    return { path: folder, remove: () => fs.rmSync(folder, { recursive: true, force: true }) };
   } catch (error) {
     const message = `can't write to the folder ${base}: ${messageOf(error)}`;
     throw new MillpondError("folder", message, { cause: error });

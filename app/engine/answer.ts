@@ -34,6 +34,7 @@ import type {
   QueryRequest,
   QueryResult,
   ReviewResult,
+  TableFile,
   TableFiles,
 } from "./protocol.ts";
 import { readTable } from "./read-table.ts";
@@ -295,7 +296,7 @@ async function asCallersError(
   const message = messageOf(error);
   if (error instanceof MillpondError || !callersErrors.test(message)) return error;
   // A broken file of the lake is no fault of the caller, and its path no business of theirs.
-  if (tables.some(({ files }) => files.some((file) => message.includes(file)))) return error;
+  if (tables.some(({ files }) => files.some(({ path }) => message.includes(path)))) return error;
   const own = await connection.prepare(sql).then(
     (statement) => {
       statement.destroySync();
@@ -310,7 +311,7 @@ async function asCallersError(
 /** The united columns of some Parquet files, in the order in which they first appear. */
 export async function describe(
   connection: DuckDBConnection,
-  files: readonly string[],
+  files: readonly TableFile[],
 ): Promise<DescribeResult> {
   return { columns: await columnsOf(connection, await readTable(connection, files)) };
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { MillpondError, messageOf } from "../errors.ts";
 import {
@@ -159,8 +160,10 @@ async function write(
       type === undefined ? column.expression : exactCast(column.expression, type, index);
     return `${value} AS ${quoteIdentifier(column.name)}`;
   });
+  // S3's ETags are of the content alone: with a nonce in it no two writes of an output share one.
+  const nonce = `KV_METADATA {millpond_nonce: ${quoteLiteral(randomUUID())}}`;
   const written = await connection.runAndReadAll(
-    `COPY (SELECT ${select.join(", ")} FROM source) TO ${quoteLiteral(output)} (FORMAT parquet, COMPRESSION zstd)`,
+    `COPY (SELECT ${select.join(", ")} FROM source) TO ${quoteLiteral(output)} (FORMAT parquet, COMPRESSION zstd, ${nonce})`,
   );
   return Number(written.getRowsJS()[0]?.[0]);
 }

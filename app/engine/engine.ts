@@ -1,9 +1,10 @@
-import { type ChildProcess, fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import fs from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { MillpondError } from "../errors.ts";
 import { SourceError } from "../lake/source-error.ts";
 import type {
+  BucketAccess,
+  BucketKeys,
   FromWorker,
   ResultOf,
   ToWorker,
@@ -11,8 +12,22 @@ import type {
   WorkerRequest,
   WorkerSetup,
 } from "./protocol.ts";
+import { forkWorker, takeSpareWorker } from "./spare-worker.ts";
 
-export interface EngineOptions extends WorkerSetup {
+/** A part of a bucket that the engine may read, and who knows how. */
+export interface EngineBucket {
+  /** `s3://<bucket>/<prefix>/` */
+  scope: string;
+  /** Folder of DuckDB's extensions. Undefined for its own. */
+  extensions: string | undefined;
+  access(): Promise<BucketAccess>;
+  /** The keys to use now. Asked before each request: they expire while a function is frozen, when no timer runs. */
+  keys(): Promise<BucketKeys>;
+}
+
+export interface EngineOptions extends Omit<WorkerSetup, "bucket"> {
+  /** @default undefined, for an engine without a network */
+  bucket?: EngineBucket | undefined;
   /** Told when a worker starts, and when one ends that was not asked to. */
   onEvent?: (event: EngineEvent) => void;
 }
@@ -43,6 +58,8 @@ interface Worker {
   process: ChildProcess;
   ready: Promise<void>;
   pending: Map<number, Pending>;
+  /** Those that it was told last. */
+  keys: BucketKeys | undefined;
 }
 
 /** How often a request is given to a new worker after the one that had it has ended. */
@@ -127,16 +144,21 @@ export class Engine {
     const worker = this.#current();
     pending.worker = worker;
     worker.pending.set(id, pending);
-    worker.ready.then(
-      () => {
-        // Gone meanwhile: answered by a deadline, or taken over.
-        if (!worker.pending.has(id) || !worker.process.connected) return;
-        tell(worker.process, { kind: "request", id, request: pending.request });
-      },
-      (error: Error) => {
-        if (worker.pending.delete(id)) pending.reject(error);
-      },
-    );
+    this.#hand(worker, id, pending).catch((error: Error) => {
+      if (worker.pending.delete(id)) pending.reject(error);
+    });
+  }
+
+  async #hand(worker: Worker, id: number, { request }: Pending): Promise<void> {
+    await worker.ready;
+    const keys = await this.#options.bucket?.keys();
+    // Gone meanwhile: answered by a deadline, or taken over.
+    if (!worker.pending.has(id) || !worker.process.connected) return;
+    if (keys !== undefined && !sameKeys(keys, worker.keys)) {
+      worker.keys = keys;
+      tell(worker.process, { kind: "keys", keys });
+    }
+    tell(worker.process, { kind: "request", id, request });
   }
 
   #current(): Worker {
@@ -146,18 +168,12 @@ export class Engine {
 
   #spawn(): Worker {
     const begun = performance.now();
-    const { onEvent, ...setup } = this.#options;
-    const child = fork(fileURLToPath(new URL("./worker.ts", import.meta.url)), [], {
-      // DuckDB reads credentials, proxies and its home from the environment: it gets none of it.
-      env: {},
-      execArgv: [],
-      serialization: "advanced",
-      stdio: ["ignore", "ignore", "inherit", "ipc"],
-    });
+    const { onEvent, bucket, ...setup } = this.#options;
+    const child = takeSpareWorker() ?? forkWorker();
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
     // Whoever waits hears of it; nobody waiting is no reason to end the parent.
     ready.catch(() => {});
-    const worker: Worker = { process: child, ready, pending: new Map() };
+    const worker: Worker = { process: child, ready, pending: new Map(), keys: undefined };
 
     child.on("message", (message: FromWorker) => {
       switch (message.kind) {
@@ -194,8 +210,15 @@ export class Engine {
       if (child.pid === undefined) ended(error.message);
     });
 
-    fs.mkdir(setup.temporaryDirectory, { recursive: true }).then(
-      () => tell(child, { kind: "setup", setup }),
+    const prepare = async () => {
+      await fs.mkdir(setup.temporaryDirectory, { recursive: true });
+      if (bucket === undefined) return undefined;
+      const [access, keys] = await Promise.all([bucket.access(), bucket.keys()]);
+      worker.keys = keys;
+      return { scope: bucket.scope, extensions: bucket.extensions, access, keys };
+    };
+    prepare().then(
+      (remote) => tell(child, { kind: "setup", setup: { ...setup, bucket: remote } }),
       (error: Error) => {
         reject(error);
         this.#kill(worker);
@@ -230,6 +253,14 @@ function tell(child: ChildProcess, message: ToWorker): void {
   child.send(message, (error) => {
     if (error !== null && child.connected) child.kill("SIGKILL");
   });
+}
+
+function sameKeys(one: BucketKeys, other: BucketKeys | undefined): boolean {
+  return (
+    one.accessKeyId === other?.accessKeyId &&
+    one.secretAccessKey === other.secretAccessKey &&
+    one.sessionToken === other.sessionToken
+  );
 }
 
 function fromWire(error: WireError): MillpondError {

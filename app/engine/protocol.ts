@@ -4,6 +4,31 @@ import type { QueryFormat } from "../query/result-format.ts";
 
 /** What engine.ts and worker.ts say to each other. Plain values only: they cross a process boundary. */
 
+/** Keys for a bucket, as S3's clients name them. */
+export interface BucketKeys {
+  accessKeyId: string;
+  secretAccessKey: string;
+  sessionToken: string | undefined;
+}
+
+/** How DuckDB reaches a bucket. */
+export interface BucketAccess {
+  /** Without a scheme: `host` or `host:port`. Undefined for AWS's own. */
+  endpoint: string | undefined;
+  useTls: boolean;
+  region: string;
+}
+
+/** A part of a bucket that a worker may read. */
+export interface BucketSetup {
+  /** `s3://<bucket>/<prefix>/`. The slash at its end keeps out what only begins alike. */
+  scope: string;
+  access: BucketAccess;
+  keys: BucketKeys;
+  /** Folder of DuckDB's extensions. Undefined for its own. */
+  extensions: string | undefined;
+}
+
 /** What a worker may do and use; it locks itself to this before it says that it is ready. */
 export interface WorkerSetup {
   /** Prefixes of paths that DuckDB may touch, each with a slash at its end. */
@@ -12,6 +37,8 @@ export interface WorkerSetup {
   memoryMiB: number;
   diskMiB: number;
   threads: number;
+  /** Undefined for a worker that reads local files alone, and then has no network. */
+  bucket: BucketSetup | undefined;
 }
 
 export interface ConvertRequest {
@@ -29,10 +56,18 @@ export interface ConvertResult {
   rows: number;
 }
 
+/** One Parquet file of a table. */
+export interface TableFile {
+  /** What DuckDB reads it by. */
+  path: string;
+  /** The same for the same content, so that what was found out about it needn't be again. */
+  id: string;
+}
+
 /** One table that a query may read, with just the files it consists of. */
 export interface TableFiles {
   name: string;
-  files: string[];
+  files: TableFile[];
 }
 
 export interface ReviewRequest {
@@ -66,7 +101,7 @@ export interface QueryResult {
 
 export interface DescribeRequest {
   kind: "describe";
-  files: string[];
+  files: TableFile[];
 }
 export interface DescribeResult {
   columns: { name: string; type: string }[];
@@ -93,6 +128,8 @@ export interface WireError {
 
 export type ToWorker =
   | { kind: "setup"; setup: WorkerSetup }
+  /** Other keys for the bucket, for all requests from here on. */
+  | { kind: "keys"; keys: BucketKeys }
   | { kind: "request"; id: number; request: WorkerRequest };
 export type FromWorker =
   | { kind: "ready" }

@@ -2,12 +2,19 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 import { isNested, unitedColumn, uniteTypes } from "../lake/unite-types.ts";
 import { quoteIdentifier, quoteList, quoteLiteral } from "../query/quote.ts";
 import { columnsOf } from "./columns-of.ts";
+import type { TableFile } from "./protocol.ts";
 
 /** Files of a table that have the same columns of the same types. */
 interface Shape {
+  /** What DuckDB reads them by. */
   files: string[];
-  columns: Map<string, string>;
+  columns: ReadonlyMap<string, string>;
 }
+
+/** Names and types of columns, by what is in the files. */
+const known = new Map<string, ReadonlyMap<string, string>>();
+/** Files whose columns are remembered: an entry is a reference and an id. */
+const mostKnown = 20_000;
 
 const safeInteger = String(Number.MAX_SAFE_INTEGER);
 
@@ -17,9 +24,10 @@ const safeInteger = String(Number.MAX_SAFE_INTEGER);
  */
 export async function readTable(
   connection: DuckDBConnection,
-  files: readonly string[],
+  files: readonly TableFile[],
 ): Promise<string> {
-  const together = `read_parquet(${quoteList(files)}, union_by_name=true, hive_partitioning=false)`;
+  const paths = files.map((file) => file.path);
+  const together = `read_parquet(${quoteList(paths)}, union_by_name=true, hive_partitioning=false)`;
   if (files.length === 1) return together;
   const shapes = await shapesOf(connection, files);
   const types = new Map<string, { name: string; types: Set<string> }>();
@@ -57,25 +65,56 @@ function isObject(type: string): boolean {
   return type.startsWith("STRUCT(") && isNested(type);
 }
 
-/** One look at all footers, then one at the types of each distinct shape. */
-async function shapesOf(connection: DuckDBConnection, files: readonly string[]): Promise<Shape[]> {
-  const list = quoteList(files);
+/** The files by their shapes, in the order of the first of each. */
+async function shapesOf(
+  connection: DuckDBConnection,
+  files: readonly TableFile[],
+): Promise<Shape[]> {
+  // Apart from what is remembered, which another query may make room in meanwhile.
+  const found = new Map(files.map(({ id }) => [id, known.get(id)]));
+  const unknown = files.filter(({ id }) => found.get(id) === undefined);
+  if (unknown.length > 0) {
+    const learnt = await learn(connection, unknown);
+    if (known.size + learnt.size > mostKnown) known.clear();
+    for (const [id, columns] of learnt) {
+      found.set(id, columns);
+      known.set(id, columns);
+    }
+  }
+  const shapes = new Map<string, Shape>();
+  for (const { path, id } of files) {
+    const columns = found.get(id);
+    if (columns === undefined) throw new Error(`DuckDB said nothing of ${path}`);
+    const text = JSON.stringify([...columns]);
+    const shape = shapes.get(text);
+    if (shape === undefined) shapes.set(text, { files: [path], columns });
+    else shape.files.push(path);
+  }
+  return [...shapes.values()];
+}
+
+/** One look at all footers, then one at the types of each distinct one. */
+async function learn(
+  connection: DuckDBConnection,
+  files: readonly TableFile[],
+): Promise<Map<string, ReadonlyMap<string, string>>> {
+  const paths = quoteList(files.map((file) => file.path));
   const grouped = await connection.runAndReadAll(
     "SELECT list(file_name) FROM (" +
       "SELECT file_name, hash(list((name, type, num_children, converted_type, scale, precision, logical_type, duckdb_type))) AS shape " +
-      `FROM parquet_schema(${list}) GROUP BY file_name) GROUP BY shape ORDER BY min(file_name)`,
+      `FROM parquet_schema(${paths}) GROUP BY file_name) GROUP BY shape`,
   );
-  const shapes: Shape[] = [];
+  const ids = new Map(files.map(({ path, id }) => [path, id]));
+  const learnt = new Map<string, ReadonlyMap<string, string>>();
   for (const [value] of grouped.getRowsJS()) {
-    const some = value as string[];
-    const one = `read_parquet(${quoteLiteral(some[0] as string)}, hive_partitioning=false)`;
-    const columns = await columnsOf(connection, one);
-    shapes.push({
-      files: some.sort(),
-      columns: new Map(columns.map(({ name, type }) => [name, type])),
-    });
+    const same = value as string[];
+    const one = `read_parquet(${quoteLiteral(same[0] as string)}, hive_partitioning=false)`;
+    const columns = new Map(
+      (await columnsOf(connection, one)).map(({ name, type }) => [name, type] as const),
+    );
+    for (const path of same) learnt.set(ids.get(path) as string, columns);
   }
-  return shapes;
+  return learnt;
 }
 
 /** Whether the footers say that all whole numbers of a column are such that a double holds them. */

@@ -3,8 +3,17 @@ import { MillpondError, messageOf } from "../errors.ts";
 import { SourceError } from "../lake/source-error.ts";
 import { quoteList, quoteLiteral } from "../query/quote.ts";
 import { answer, describe, review } from "./answer.ts";
+import { bucketSettings, loadHttpfs, useKeys } from "./bucket.ts";
 import { convert } from "./convert.ts";
-import type { FromWorker, ToWorker, WireError, WorkerRequest, WorkerSetup } from "./protocol.ts";
+import type {
+  BucketKeys,
+  BucketSetup,
+  FromWorker,
+  ToWorker,
+  WireError,
+  WorkerRequest,
+  WorkerSetup,
+} from "./protocol.ts";
 
 /**
  * The child process that holds DuckDB. One database; a fresh connection for each request, so that no request sees what
@@ -12,12 +21,18 @@ import type { FromWorker, ToWorker, WireError, WorkerRequest, WorkerSetup } from
  */
 
 let instance: DuckDBInstance | undefined;
+let bucket: BucketSetup | undefined;
+/** The last change of keys: requests wait for it. */
+let keyed: Promise<void> = Promise.resolve();
 
 function send(message: FromWorker): void {
   process.send?.(message);
 }
 
-/** Settings that stay as they are from here on: DuckDB refuses to change them once it is locked. */
+/**
+ * Settings that stay as they are from here on: DuckDB refuses to change them once it is locked. GLOBAL, as plain SET
+ * sets what extensions define for this connection alone, and each request has one of its own.
+ */
 async function setUp(setup: WorkerSetup): Promise<void> {
   const created = await DuckDBInstance.create(":memory:");
   const connection = await created.connect();
@@ -29,20 +44,58 @@ async function setUp(setup: WorkerSetup): Promise<void> {
     ["memory_limit", quoteLiteral(`${setup.memoryMiB}MiB`)],
     ["temp_directory", quoteLiteral(setup.temporaryDirectory)],
     ["max_temp_directory_size", quoteLiteral(`${setup.diskMiB}MiB`)],
-    // For local files it compares times by the second: a file that was replaced twice within one would stay the old one.
-    ["enable_external_file_cache", "false"],
+    // In a bucket it compares ETags. Local files it compares by times in whole seconds, so that one that was replaced
+    // twice within a second would stay the old one; but beside a bucket those are copies that nobody replaces.
+    ["enable_external_file_cache", String(setup.bucket !== undefined)],
     ["TimeZone", "'UTC'"],
+  ];
+  if (setup.bucket !== undefined) {
+    await loadHttpfs(connection, setup.bucket.extensions);
+    settings.unshift(...bucketSettings);
+  }
+  for (const [name, value] of settings) await connection.run(`SET GLOBAL ${name} = ${value}`);
+  if (setup.bucket !== undefined) await useKeys(connection, setup.bucket);
+  const lock: [string, string][] = [
     ["allowed_directories", quoteList(setup.allowedDirectories)],
     ["enable_external_access", "false"],
     ["lock_configuration", "true"],
   ];
-  for (const [name, value] of settings) await connection.run(`SET ${name} = ${value}`);
+  for (const [name, value] of lock) await connection.run(`SET GLOBAL ${name} = ${value}`);
   connection.closeSync();
+  await checkLock(created, [...settings, ...lock]);
+  bucket = setup.bucket;
   instance = created;
+}
+
+/** Reads back, on a connection as requests get one, what was switched on and off: nothing runs over half a lock. */
+async function checkLock(
+  locked: DuckDBInstance,
+  settings: readonly [name: string, value: string][],
+): Promise<void> {
+  const switches = settings.filter(([, value]) => ["true", "false"].includes(value));
+  const connection = await locked.connect();
+  const found = await connection.runAndReadAll("SELECT name, value FROM duckdb_settings()");
+  connection.closeSync();
+  const values = new Map(found.getRowsJS().map(([name, value]) => [name, value]));
+  const wrong = switches.filter(([name, value]) => values.get(name) !== value);
+  if (wrong.length === 0) return;
+  const names = wrong.map(([name, value]) => `${name} is ${values.get(name)}, not ${value}`);
+  throw new MillpondError("engine-lock", `DuckDB did not take its settings: ${names.join("; ")}`);
+}
+
+async function changeKeys(keys: BucketKeys): Promise<void> {
+  if (instance === undefined || bucket === undefined) throw new Error("there is no bucket to read");
+  const connection = await instance.connect();
+  try {
+    await useKeys(connection, { ...bucket, keys });
+  } finally {
+    connection.closeSync();
+  }
 }
 
 async function perform(request: WorkerRequest): Promise<unknown> {
   if (instance === undefined) throw new Error("a request came before the set-up");
+  await keyed;
   const connection = await instance.connect();
   try {
     switch (request.kind) {
@@ -84,6 +137,13 @@ process.on("message", (message: ToWorker) => {
       () => send({ kind: "ready" }),
       (error: unknown) => send({ kind: "failed", error: toWire(error) }),
     );
+    return;
+  }
+  if (message.kind === "keys") {
+    const before = keyed.catch(() => {});
+    keyed = before.then(() => changeKeys(message.keys));
+    // Whoever waits hears of it.
+    keyed.catch(() => {});
     return;
   }
   const { id, request } = message;

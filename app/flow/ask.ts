@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
 import type { Engine, RunOptions } from "../engine/engine.ts";
-import type { Parameters } from "../engine/protocol.ts";
+import type { Parameters, QueryResult } from "../engine/protocol.ts";
 import { MillpondError } from "../errors.ts";
 import type { QueryFormat } from "../query/result-format.ts";
 import { type Catalog, type NamedFiles, unknownTable } from "./catalog.ts";
@@ -51,24 +51,17 @@ export async function ask(
     const missing = files.find((table) => table.files.length === 0);
     if (missing !== undefined) throw await unknownTable(catalog, missing.name);
     const file = path.join(parts.workspace, randomUUID());
-    const result = await engine
-      .run(
-        {
-          kind: "query",
-          ...question,
-          tables: files.map((table) => catalog.located(table)),
-          output: file,
-        },
-        options,
+    const result = await catalog
+      .open(files, (found) =>
+        engine.run({ kind: "query", ...question, tables: found, output: file }, options),
       )
       .catch((error: unknown) => error as Error);
+    const answered = result !== undefined && !(result instanceof Error);
+    // One more look costs a request for each table, so only where it tells something.
+    if (answered && catalog.replacedFails) return answerOf(file, result, begun);
     const after = await Promise.all(tables.map((name) => catalog.files(name)));
-    if (allStill(files, after)) {
-      if (!(result instanceof Error)) {
-        const elapsed = (performance.now() - begun) / 1000;
-        const { bytes, rows, columns } = result;
-        return { file, bytes, rows, columns, elapsed };
-      }
+    if (result !== undefined && allStill(files, after)) {
+      if (answered) return answerOf(file, result, begun);
       failure = result;
       await fs.rm(file, { force: true });
       break;
@@ -80,6 +73,10 @@ export async function ask(
     await fs.rm(file, { force: true });
   }
   throw failure;
+}
+
+function answerOf(file: string, { bytes, rows, columns }: QueryResult, begun: number): Answer {
+  return { file, bytes, rows, columns, elapsed: (performance.now() - begun) / 1000 };
 }
 
 /** Whether no file that was read has been replaced or removed; one that came does no harm. */

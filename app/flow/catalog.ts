@@ -6,7 +6,8 @@ import { rejectedPrefix, tableOf, tablePrefix } from "../lake/derived-key.ts";
 import { decodeOutputMetadata, type OutputMetadata } from "../lake/output-metadata.ts";
 import { parseRejection, type RejectionRecord } from "../lake/rejection.ts";
 import { tableNamePattern } from "../lake/source-key.ts";
-import type { ObjectSummary, Store } from "../store/store.ts";
+import type { PinnedCopies, Version } from "../store/pinned-copies.ts";
+import type { Store } from "../store/store.ts";
 
 /** What `GET /tables` says of a table. */
 export interface TableSummary {
@@ -30,12 +31,10 @@ export interface TableDetails extends TableSummary {
   rejections: RejectionRecord[];
 }
 
-/** One file of a table, with the version that was listed. */
-export type TableFile = Pick<ObjectSummary, "key" | "etag" | "size">;
-
+/** A table, and the versions of its files that were listed. */
 export interface NamedFiles {
   name: string;
-  files: TableFile[];
+  files: Version[];
 }
 
 /** HEAD requests at once: enough to hide their latency, few enough for one small function. */
@@ -47,13 +46,21 @@ const cached = 10_000;
 export class Catalog {
   readonly #store: Store;
   readonly #engine: Engine;
+  readonly #copies: PinnedCopies | undefined;
   // Both are facts of one version of a file, or of some, so they never grow old.
   readonly #metadata = new Map<string, OutputMetadata | undefined>();
   readonly #columns = new Map<string, { name: string; type: string }[]>();
 
-  constructor(store: Store, engine: Engine) {
+  /** @param copies for a store that is far away */
+  constructor(store: Store, engine: Engine, copies?: PinnedCopies) {
     this.#store = store;
     this.#engine = engine;
+    this.#copies = copies;
+  }
+
+  /** Whether a read of files that are replaced meanwhile fails. Where not, whoever read has to list them again. */
+  get replacedFails(): boolean {
+    return this.#store.replacedFails;
   }
 
   /** The names of all tables with at least one file. */
@@ -67,9 +74,29 @@ export class Catalog {
     return { name: table, files: found[0]?.files ?? [] };
   }
 
-  /** As the engine needs them. */
-  located({ name, files }: NamedFiles): TableFiles {
-    return { name, files: files.map((file) => this.#store.locate(file.key)) };
+  /**
+   * Calls `work` with the files as the engine reads them.
+   * @returns undefined where one was replaced since it was listed; `work` was not called then
+   */
+  async open<T>(
+    tables: readonly NamedFiles[],
+    work: (tables: TableFiles[]) => Promise<T>,
+  ): Promise<T | undefined> {
+    const all = tables.flatMap((table) => table.files);
+    const located = (paths: string[]) => {
+      const path = paths.values();
+      return tables.map(({ name, files }) => ({
+        name,
+        files: files.map(({ key, etag }) => ({
+          path: path.next().value as string,
+          id: `${etag} ${key}`,
+        })),
+      }));
+    };
+    if (this.#copies !== undefined) {
+      return await this.#copies.with(all, (paths) => work(located(paths)));
+    }
+    return await work(located(all.map((file) => this.#store.locate(file.key))));
   }
 
   async summaries(options: RunOptions): Promise<TableSummary[]> {
@@ -121,7 +148,7 @@ export class Catalog {
   }
 
   async #files(prefix: string): Promise<NamedFiles[]> {
-    const tables = new Map<string, TableFile[]>();
+    const tables = new Map<string, Version[]>();
     for await (const { key, etag, size } of this.#store.list(prefix)) {
       const table = tableOf(key);
       // Whatever else somebody put there is no table.
@@ -146,7 +173,7 @@ export class Catalog {
   }
 
   async #summarize(table: NamedFiles, rejected: number, options: RunOptions) {
-    const known: { file: TableFile; metadata: OutputMetadata }[] = [];
+    const known: { file: Version; metadata: OutputMetadata }[] = [];
     for (let start = 0; start < table.files.length; start += headsAtOnce) {
       const some = table.files.slice(start, start + headsAtOnce);
       const found = await Promise.all(some.map((file) => this.#metadataOf(file)));
@@ -175,7 +202,7 @@ export class Catalog {
     return { summary, known };
   }
 
-  async #metadataOf(file: TableFile): Promise<OutputMetadata | undefined> {
+  async #metadataOf(file: Version): Promise<OutputMetadata | undefined> {
     const id = `${file.etag} ${file.key}`;
     if (this.#metadata.has(id)) return this.#metadata.get(id);
     const head = await this.#store.head(file.key);
@@ -189,10 +216,11 @@ export class Catalog {
     const id = table.files.map((file) => file.etag).join(" ");
     const before = this.#columns.get(id);
     if (before !== undefined) return before;
-    const { files } = this.located(table);
-    const described = await this.#engine
-      .run({ kind: "describe", files }, options)
-      .catch((error: unknown) => error as Error);
+    const described = await this.open([table], async (tables) =>
+      this.#engine.run({ kind: "describe", files: tables.flatMap(({ files }) => files) }, options),
+    ).catch((error: unknown) => error as Error);
+    // Replaced while we looked: whoever asks again sees the new one.
+    if (described === undefined) return null;
     if (described instanceof MillpondError && described.code === "engine") return null;
     if (described instanceof Error) throw described;
     remember(this.#columns, id, described.columns);

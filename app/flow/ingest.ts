@@ -173,7 +173,6 @@ async function ingestOnce(
         sourceEtag: newest.etag,
         sourceModified: newest.lastModified,
         rows: result.rows,
-        nonce: randomUUID(),
       }),
     });
     if (stored.kind === "conflict") return undefined;

@@ -25,8 +25,8 @@ export interface HttpParts {
   logger: Logger;
   /** Milliseconds from a request's arrival to its answer. */
   deadlineMs: number;
-  /** Who may ask. Undefined: anybody who can reach the server, which then must listen on the loopback alone. */
-  tokens: Tokens | undefined;
+  /** Who may ask, now. Undefined: anybody who gets here, so that something else must keep strangers out. */
+  tokens: (() => Promise<Tokens>) | undefined;
 }
 
 /** What each route is for; `GET /` answers with it, and a wrong method is told by it. */
@@ -71,7 +71,7 @@ export function createHttpApp(parts: HttpParts): Hono {
 
   app.use(async (c, next) => {
     if (tokens === undefined || c.req.path === "/health") return await next();
-    if (clientOf(tokens, c.req.header("authorization")) === undefined) {
+    if (clientOf(await tokens(), c.req.header("authorization")) === undefined) {
       throw new MillpondError("unauthorized", "send a token: Authorization: Bearer <token>");
     }
     await next();

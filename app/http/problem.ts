@@ -18,6 +18,8 @@ const statuses: Readonly<Record<string, number>> = {
   "media-type": 415,
   "engine-died": 503,
   "tables-changed": 503,
+  "store-unavailable": 503,
+  "secret-unavailable": 503,
   "out-of-memory": 507,
   "out-of-disk": 507,
   "disk-full": 507,
@@ -28,6 +30,8 @@ const advice: Readonly<Record<string, string>> = {
   deadline: `the query took longer than it may: ask for less at a time, or let the operator raise ${environmentNames.queryDeadlineSeconds}`,
   "disk-full": "the disk is full: send the query again when there is room",
   "engine-died": "the engine ended under this query and others: send it again",
+  "secret-unavailable": "the service that keeps the tokens can't be reached: send it again",
+  "store-unavailable": "the bucket can't be reached: send it again",
   "out-of-memory":
     "the query needs more memory than it may use: ask for less at a time, or let the operator give the function more",
   "out-of-disk": `the query needs more disk than it may use: ask for less at a time, or let the operator raise ${environmentNames.diskMiB}`,

@@ -1,7 +1,41 @@
 import { createHash, timingSafeEqual } from "node:crypto";
+import * as v from "valibot";
+import { MillpondError } from "../errors.ts";
 
 /** Who may ask: a token for each client, by the client's name. */
 export type Tokens = Readonly<Record<string, string>>;
+
+/**
+ * Reads the secret that holds the tokens: a JSON object of tokens by client, or one token alone.
+ * @throws MillpondError `secret-invalid`, which says nothing of what is in it
+ */
+export function parseTokens(secret: string): Tokens {
+  const text = secret.trim();
+  const parsed = v.safeParse(
+    tokensSchema,
+    text.startsWith("{") ? parseJson(text) : { token: text },
+  );
+  if (parsed.success) return parsed.output;
+  throw new MillpondError(
+    "secret-invalid",
+    `the secret tokens must be one token, or {"<client>": "<token>"}, each of ${leastLength} characters or more without a space`,
+  );
+}
+
+const leastLength = 16;
+const tokensSchema = v.pipe(
+  v.record(v.string(), v.pipe(v.string(), v.regex(/^\S+$/), v.minLength(leastLength))),
+  v.check((tokens) => Object.keys(tokens).length > 0),
+);
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The error would quote the text.
+    return undefined;
+  }
+}
 
 const digest = (text: string) => createHash("sha256").update(text, "utf8").digest();
 

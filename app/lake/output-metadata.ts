@@ -7,8 +7,6 @@ export interface OutputMetadata {
   /** When that version of the source was written. */
   sourceModified: Date;
   rows: number;
-  /** Random, so that no two writes of an output share an ETag, even when their rows do. */
-  nonce: string;
 }
 
 // S3 keeps user metadata as ASCII headers of at most 2 kB in all, and a key may have 1,024 bytes of anything: base64.
@@ -18,7 +16,6 @@ const schema = v.pipe(
     "source-etag": v.string(),
     "source-modified": v.pipe(v.string(), v.isoTimestamp()),
     rows: v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number)),
-    nonce: v.string(),
   }),
   v.transform(
     (found): OutputMetadata => ({
@@ -26,7 +23,6 @@ const schema = v.pipe(
       sourceEtag: found["source-etag"],
       sourceModified: new Date(found["source-modified"]),
       rows: found.rows,
-      nonce: found.nonce,
     }),
   ),
 );
@@ -37,7 +33,6 @@ export function encodeOutputMetadata(metadata: OutputMetadata): Record<string, s
     "source-etag": metadata.sourceEtag,
     "source-modified": metadata.sourceModified.toISOString(),
     rows: String(metadata.rows),
-    nonce: metadata.nonce,
   };
 }
 

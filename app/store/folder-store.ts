@@ -3,6 +3,7 @@ import fs from "node:fs";
 import fsp from "node:fs/promises";
 import path from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { privateFolder } from "../contract.ts";
 import { MillpondError } from "../errors.ts";
 import type {
   LocalCopy,
@@ -14,8 +15,6 @@ import type {
   WriteCondition,
 } from "./store.ts";
 
-/** Millpond's own things in the folder of a pond. */
-export const privateFolder = ".millpond";
 /** Another name for another layout: the old one is then made anew from the files. */
 const sidecarFile = "objects-1.sqlite";
 /** How long a write waits for another process in its critical section, which is one rename long. */
@@ -47,6 +46,7 @@ interface SidecarRow extends Identity {
  * between processes. Losing it loses no data: outputs are then made anew.
  */
 export class FolderStore implements Store {
+  readonly replacedFails = false;
   readonly root: string;
   readonly #scratch: string;
   readonly #database: DatabaseSync;

@@ -181,7 +181,8 @@ describe("Engine", () => {
 
   describe("its lock", () => {
     // Each of these would do harm if the review of SQL were not there: `describe` and `convert` skip it.
-    const read = (file: string) => engine.run({ kind: "describe", files: [file] });
+    const read = (file: string) =>
+      engine.run({ kind: "describe", files: [{ path: file, id: file }] });
 
     it("refuses files outside its folders", async () => {
       const outside = path.join(os.tmpdir(), `millpond-outside-${process.pid}.parquet`);
@@ -274,7 +275,7 @@ describe("Engine", () => {
           kind: "query",
           sql: `SELECT count(*) AS c FROM t WHERE id = ${version} AND n${version} = 'a'`,
           parameters: [],
-          tables: [{ name: "t", files: [file] }],
+          tables: [{ name: "t", files: [{ path: file, id: file }] }],
           format: "ndjson",
           output,
         });
@@ -300,7 +301,10 @@ describe("Engine", () => {
         format: "ndjson",
         output: path.join(folder, "o"),
       } as const;
-      const first = await engine.run({ ...named, tables: [{ name: "t", files: [output] }] });
+      const first = await engine.run({
+        ...named,
+        tables: [{ name: "t", files: [{ path: output, id: output }] }],
+      });
 
       const error = await failure(engine.run({ ...named, tables: [] }));
 
@@ -471,7 +475,7 @@ describe("Engine", () => {
           kind: "query",
           sql: "SELECT typeof(v) AS type, v::VARCHAR AS value FROM t",
           parameters: [],
-          tables: [{ name: "t", files: [file] }],
+          tables: [{ name: "t", files: [{ path: file, id: file }] }],
           format: "ndjson",
           output,
         });

@@ -10,7 +10,6 @@ const outputOf = (sourceEtag: string) => ({
     sourceEtag,
     sourceModified: new Date(0),
     rows: 1,
-    nonce: "n",
   },
 });
 const record: RejectionRecord = {

@@ -4,8 +4,8 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { FolderStore, privateFolder } from "../../app/store/folder-store.ts";
-import { openWorkspace } from "../../app/workspace.ts";
+import { privateFolder } from "../../app/contract.ts";
+import { FolderStore } from "../../app/store/folder-store.ts";
 import { itKeepsTheContract } from "./store.contract.ts";
 
 describe("FolderStore", () => {
@@ -167,26 +167,5 @@ describe("FolderStore", () => {
       expect((await store.read("lake/t/a"))?.text).to.equal("hello");
       expect((await store.head("lake/t/a"))?.metadata).to.deep.equal({});
     });
-  });
-});
-
-describe("openWorkspace", () => {
-  it("removes what processes left that are gone, and nothing else", async () => {
-    const base = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
-    // No process has the highest number there is.
-    for (const name of ["4194304-0123abcd", `${process.pid}-0123abcd`, "notes"]) {
-      await fs.mkdir(path.join(base, name));
-    }
-
-    const workspace = openWorkspace(base);
-    const names = await fs.readdir(base);
-    workspace.remove();
-    await fs.rm(base, { recursive: true });
-
-    expect(names).to.have.members([
-      `${process.pid}-0123abcd`,
-      "notes",
-      path.basename(workspace.path),
-    ]);
   });
 });

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -12,6 +13,7 @@ import { S3Store } from "../../app/store/s3-store.ts";
 import { rejection } from "../failure.ts";
 import { emulatorClient, newBucket } from "../s3/emulator.ts";
 import { emulatorOf } from "../s3/fixtures.ts";
+import { WatchingProxy } from "../s3/proxy.ts";
 import { itKeepsTheContract } from "./store.contract.ts";
 
 describe("S3Store", () => {
@@ -61,6 +63,62 @@ describe("S3Store", () => {
       expect(put).to.deep.equal({ kind: "conflict" });
       expect((await store.read("lake/t/a"))?.text).to.equal("theirs");
       expect(uploads.Uploads ?? []).to.deep.equal([]);
+    });
+
+    describe("over a broken network", () => {
+      let proxy: WatchingProxy;
+      let far: S3Store;
+      before(async () => {
+        proxy = await WatchingProxy.start(endpoint);
+      });
+      after(async () => await proxy.close());
+      beforeEach(() => {
+        far = new S3Store({ bucket, endpoint: proxy.url });
+      });
+      afterEach(async () => {
+        proxy.onRequest = undefined;
+        await far.close();
+      });
+
+      it("reads to the end what breaks off on its way", async () => {
+        const content = randomBytes(20 * 1024 * 1024);
+        await client.send(new PutObjectCommand({ Bucket: bucket, Key: "inbox/a", Body: content }));
+        const etag = (await far.head("inbox/a"))?.etag as string;
+        proxy.cuts = 3;
+
+        const copy = await far.checkOut("inbox/a", etag, scratch);
+
+        expect(proxy.cuts).to.equal(0);
+        expect(content.equals(await fs.readFile(copy?.path as string))).to.equal(true);
+      });
+
+      it("gives nothing when the object is replaced half-way", async () => {
+        const drop20 = async (fill: number) =>
+          await client.send(
+            new PutObjectCommand({
+              Bucket: bucket,
+              Key: "inbox/a",
+              Body: Buffer.alloc(20 * 1024 * 1024, fill),
+            }),
+          );
+        await drop20(1);
+        const etag = (await far.head("inbox/a"))?.etag as string;
+        proxy.onRequest = async ({ range }) => {
+          if (range !== undefined && !range.startsWith("bytes=0-")) await drop20(2);
+        };
+
+        expect(await far.checkOut("inbox/a", etag, scratch)).to.equal(undefined);
+        expect(await fs.readdir(scratch)).to.deep.equal([]);
+      });
+
+      it("says that another try may help when nothing gets through", async () => {
+        proxy.onRequest = () => proxy.drop();
+
+        const error = await rejection(far.read("inbox/a"));
+
+        expect(error).to.include({ code: "store-unavailable", retryable: true });
+        expect(error.message).to.contain(`s3:GetObject on s3://${bucket}/inbox/a failed`);
+      });
     });
 
     it("takes keys as long as S3's longest", async () => {

@@ -1,0 +1,111 @@
+import fs from "node:fs/promises";
+import type { ObjectSummary, Store } from "./store.ts";
+
+export interface PinnedCopiesLimits {
+  /** Bytes of the largest object that is copied. */
+  objectBytes: number;
+  /** Bytes of all copies together. */
+  totalBytes: number;
+}
+
+export type Version = Pick<ObjectSummary, "key" | "etag" | "size">;
+
+interface Copy {
+  size: number;
+  /** Absolute path. Undefined where the store no longer had that version. */
+  path: Promise<string | undefined>;
+  /** Readers under way: it stays while there is one. */
+  users: number;
+}
+
+/**
+ * Local copies of small objects, each of one version. One GET is as quick as the HEAD that a remote reader begins with;
+ * asked again, it costs nothing; and what is read is just the version that was listed.
+ */
+export class PinnedCopies {
+  readonly #store: Store;
+  readonly #folder: string;
+  readonly #limits: PinnedCopiesLimits;
+  /** In the order of their last use. */
+  readonly #copies = new Map<string, Copy>();
+  #bytes = 0;
+
+  /** @param folder for the copies alone; whoever made it removes it */
+  constructor(store: Store, folder: string, limits: PinnedCopiesLimits) {
+    this.#store = store;
+    this.#folder = folder;
+    this.#limits = limits;
+  }
+
+  /**
+   * Calls `work` with where each version is read: its copy, or where it lies, for what is too large or for which there
+   * is no room.
+   * @returns undefined where one of them is no longer in the store; `work` was not called then
+   */
+  async with<T>(
+    versions: readonly Version[],
+    work: (paths: string[]) => Promise<T>,
+  ): Promise<T | undefined> {
+    const taken = versions.map((version) => this.#take(version));
+    try {
+      const settled = await Promise.allSettled(taken.map((copy) => copy?.path));
+      const failed = settled.find((one) => one.status === "rejected");
+      if (failed !== undefined) throw failed.reason;
+      const paths: string[] = [];
+      for (const [index, one] of settled.entries()) {
+        const { key } = versions[index] as Version;
+        if (taken[index] === undefined) paths.push(this.#store.locate(key));
+        else if (one.status === "fulfilled" && one.value !== undefined) paths.push(one.value);
+        else return undefined;
+      }
+      return await work(paths);
+    } finally {
+      for (const copy of taken) if (copy !== undefined) copy.users -= 1;
+    }
+  }
+
+  #take({ key, etag, size }: Version): Copy | undefined {
+    if (size > this.#limits.objectBytes) return undefined;
+    const id = `${etag} ${key}`;
+    const before = this.#copies.get(id);
+    if (before !== undefined) {
+      this.#copies.delete(id);
+      this.#copies.set(id, before);
+      before.users += 1;
+      return before;
+    }
+    if (!this.#makeRoom(size)) return undefined;
+    const path = this.#store.checkOut(key, etag, this.#folder).then((copy) => copy?.path);
+    const copy: Copy = { size, path, users: 1 };
+    this.#copies.set(id, copy);
+    this.#bytes += size;
+    // What could not be had is no copy: the next one who asks tries again.
+    path.then(
+      (found) => {
+        if (found === undefined) this.#forget(id, copy);
+      },
+      () => this.#forget(id, copy),
+    );
+    return copy;
+  }
+
+  #makeRoom(size: number): boolean {
+    for (const [id, copy] of this.#copies) {
+      if (this.#bytes + size <= this.#limits.totalBytes) break;
+      if (copy.users === 0) this.#forget(id, copy);
+    }
+    return this.#bytes + size <= this.#limits.totalBytes;
+  }
+
+  #forget(id: string, copy: Copy): void {
+    if (this.#copies.get(id) !== copy) return;
+    this.#copies.delete(id);
+    this.#bytes -= copy.size;
+    copy.path.then(
+      async (path) => {
+        if (path !== undefined) await fs.rm(path, { force: true });
+      },
+      () => {},
+    );
+  }
+}

@@ -1,0 +1,360 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import fs from "node:fs/promises";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { ListObjectsV2Command, PutObjectCommand, type S3Client } from "@aws-sdk/client-s3";
+import { DuckDBInstance } from "@duckdb/node-api";
+import { expect } from "chai";
+import { environmentNames } from "../app/contract.ts";
+import { readSettings } from "../app/environment.ts";
+import { ingest } from "../app/flow/ingest.ts";
+import { createLogger } from "../app/logger.ts";
+import { openPond, type Pond } from "../app/pond.ts";
+import { emulatorClient, newBucket } from "./s3/emulator.ts";
+import { emulatorOf } from "./s3/fixtures.ts";
+import { WatchingProxy } from "./s3/proxy.ts";
+
+describe("a pond in a bucket", () => {
+  let client: S3Client;
+  let proxy: WatchingProxy;
+  let extensions: string;
+  let bucket: string;
+  let pond: Pond;
+  const logger = createLogger({ environment: { LOG_LEVEL: "fatal" } });
+
+  before(async function () {
+    const emulator = emulatorOf(this);
+    ({ extensions } = emulator);
+    client = emulatorClient(emulator.endpoint);
+    proxy = await WatchingProxy.start(emulator.endpoint);
+  });
+  after(async () => await proxy?.close());
+
+  async function open(): Promise<Pond> {
+    const settings = readSettings({
+      [environmentNames.store]: `s3://${bucket}`,
+      [environmentNames.extensions]: extensions,
+      [environmentNames.auth]: "none",
+      AWS_ENDPOINT_URL_S3: proxy.url,
+    });
+    return await openPond(settings, logger);
+  }
+  beforeEach(async () => {
+    bucket = await newBucket(client);
+    pond = await open();
+    proxy.take();
+  });
+  afterEach(async () => {
+    proxy.onRequest = undefined;
+    await pond.close();
+  });
+
+  async function put(key: string, content: string) {
+    const Body = Buffer.from(content);
+    await client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body }));
+  }
+  /** Puts a file in the inbox and ingests it. */
+  async function load(key: string, content: string) {
+    await put(key, content);
+    return await ingest(pond.ingest, key);
+  }
+  /** Puts a Parquet file into the lake, as somebody else may. */
+  async function putParquet(key: string, rows: string) {
+    const file = path.join(os.tmpdir(), `millpond-test-${process.pid}.parquet`);
+    const connection = await (await DuckDBInstance.create(":memory:")).connect();
+    await connection.run(`COPY (${rows}) TO '${file}' (FORMAT parquet)`);
+    connection.closeSync();
+    const Body = await fs.readFile(file);
+    await client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body }));
+    await fs.rm(file);
+  }
+  async function answer(sql: string): Promise<unknown[]> {
+    const response = await pond.http.request(
+      `/query?${new URLSearchParams({ sql, format: "ndjson" })}`,
+    );
+    const text = await response.text();
+    expect(response.status, text).to.equal(200);
+    return text
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as unknown);
+  }
+  async function keys(prefix: string): Promise<string[]> {
+    const listed = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix }));
+    return (listed.Contents ?? []).map(({ Key }) => Key as string);
+  }
+
+  it("turns a file into a table, and answers", async () => {
+    const outcome = await load("inbox/people/a.csv", "id,name\n1,Ann\n2,Bo\n");
+
+    expect(outcome).to.include({ kind: "converted", table: "people", rows: 2 });
+    expect(await answer("SELECT name FROM people ORDER BY id DESC")).to.deep.equal([
+      { name: "Bo" },
+      { name: "Ann" },
+    ]);
+  });
+
+  for (const name of [
+    "a b",
+    "a+b",
+    "a%20b",
+    "a?b",
+    "a*b",
+    "[ab]",
+    "a#b",
+    "a&b=c",
+    "'a\"b",
+    "😀 é e\u0301",
+    "a//b",
+    "x".repeat(1024 - "inbox/people/.csv".length),
+  ]) {
+    it(`takes a file called ${name.slice(0, 20)}`, async () => {
+      await load(`inbox/people/${name}.csv`, "id\n1\n");
+      // Beside what a pattern would match.
+      await load("inbox/people/ab.csv", "id\n2\n");
+
+      expect(await answer("SELECT count(*) AS n, sum(id)::INT AS s FROM people")).to.deep.equal([
+        { n: 2, s: 3 },
+      ]);
+    });
+  }
+
+  it("reads a file that somebody put into the lake, whatever its name", async () => {
+    for (const [index, name] of ["a b+c", "a?b", "a*b", "[ab]", "a#b", "a%20b", "é😀"].entries()) {
+      // Beyond what is copied, so that DuckDB itself has to find it.
+      const rows = `SELECT ${index} AS i, random() AS r FROM range(200000)`;
+      await putParquet(`lake/t/${name}.parquet`, rows);
+    }
+
+    expect(await answer("SELECT i, count(r) AS n FROM t GROUP BY i ORDER BY i")).to.deep.equal(
+      Array.from({ length: 7 }, (_, i) => ({ i, n: 200_000 })),
+    );
+    expect(proxy.take().filter(({ by }) => by === "duckdb")).to.not.deep.equal([]);
+  });
+
+  it("gives each write of an output an ETag of its own, also of the same rows", async () => {
+    const etags = new Set<string | undefined>();
+    for (const content of ["id\n1\n", "id\n2\n", "id\n1\n"]) {
+      await load("inbox/t.csv", content);
+      for await (const { etag } of pond.store.list("lake/t/")) etags.add(etag);
+    }
+
+    expect(etags.size).to.equal(3);
+    expect(await keys("lake/t/")).to.have.length(1);
+  });
+
+  it("keeps the record of what can't be read, and no half output", async () => {
+    const outcome = await load("inbox/t.csv", "a,b\n1\n");
+
+    expect(outcome).to.include({ kind: "rejected" });
+    expect(await keys("lake/")).to.deep.equal([]);
+    expect(await keys("rejected/")).to.have.length(1);
+  });
+
+  describe("its requests", () => {
+    const sql = "SELECT count(*) AS n FROM small JOIN other USING (id)";
+    beforeEach(async () => {
+      for (let i = 0; i < 5; i += 1) await load(`inbox/small/${i}.csv`, `id,x${i % 2}\n${i},1\n`);
+      await load("inbox/other.csv", "id\n1\n2\n");
+      await pond.close();
+      pond = await open();
+      proxy.take();
+    });
+
+    it("are one LIST a table and at most two a small file", async () => {
+      await answer(sql);
+
+      const cold = proxy.take();
+      const lists = cold.filter(({ path }) => path.includes("list-type=2"));
+      expect(
+        lists.map(({ path }) => new URL(path, "s3://x").searchParams.get("prefix")),
+      ).to.have.members(["lake/small/", "lake/other/"]);
+      expect(cold.length - lists.length).to.be.at.most(2 * 6);
+    });
+
+    it("read no data again when asked again", async () => {
+      const first = await answer(sql);
+      proxy.take();
+
+      const second = await answer(sql);
+
+      const warm = proxy.take();
+      expect(second).to.deep.equal(first);
+      expect(warm.filter(({ path }) => !path.includes("list-type=2"))).to.deep.equal([]);
+      expect(warm).to.have.length(2);
+    });
+  });
+
+  describe("of files too large to be copied", () => {
+    const large = (value: number) =>
+      `id,text\n${Array.from({ length: 100_000 }, (_, i) => `${value},${hash(i, value)}`).join("\n")}\n`;
+    /** Text that doesn't compress. */
+    const hash = (i: number, value: number) =>
+      createHash("md5").update(`${i} ${value}`).digest("base64");
+    const sql = "SELECT min(id) AS least, max(id) AS most, count(text) AS n FROM big";
+
+    it("reads no data again when asked again", async () => {
+      await load("inbox/big.csv", large(1));
+      await answer(sql);
+      expect(
+        proxy.take().filter(({ by, method }) => by === "duckdb" && method === "GET"),
+      ).to.not.deep.equal([]);
+
+      const again = await answer(sql);
+
+      expect(again).to.deep.equal([{ least: 1, most: 1, n: 100_000 }]);
+      expect(
+        proxy.take().filter(({ by, method }) => by === "duckdb" && method === "GET"),
+      ).to.deep.equal([]);
+    });
+
+    it("answers from the new file when one was replaced in place", async () => {
+      for (const value of [1, 2, 3]) {
+        await load("inbox/big.csv", large(value));
+
+        expect(await answer(sql)).to.deep.equal([{ least: value, most: value, n: 100_000 }]);
+      }
+    });
+
+    it("answers from one version when a file is replaced while it is read", async () => {
+      await load("inbox/big.csv", large(1));
+      let replaced = false;
+      proxy.onRequest = async ({ by, method }) => {
+        // Once the first part of the old one was read.
+        if (by !== "duckdb" || method !== "GET" || replaced) return;
+        replaced = true;
+        await load("inbox/big.csv", large(2));
+      };
+
+      expect(await answer(sql)).to.deep.equal([{ least: 2, most: 2, n: 100_000 }]);
+      expect(replaced).to.equal(true);
+    });
+  });
+
+  describe("its keys", () => {
+    let server: http.Server;
+    let served: number;
+    let saved: NodeJS.ProcessEnv;
+
+    /** Gives keys as a container's agent does, each set good for a minute less than the SDK takes for expired. */
+    beforeEach(async () => {
+      served = 0;
+      server = http.createServer((_request, response) => {
+        served += 1;
+        const Expiration = new Date(Date.now() + 30_000).toISOString();
+        const keys = { AccessKeyId: `KEY${served}`, SecretAccessKey: "s", Token: "t", Expiration };
+        response.setHeader("content-type", "application/json");
+        response.end(JSON.stringify(keys));
+      });
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      saved = { ...process.env };
+      delete process.env["AWS_ACCESS_KEY_ID"];
+      delete process.env["AWS_SECRET_ACCESS_KEY"];
+      const { port } = server.address() as AddressInfo;
+      process.env["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = `http://127.0.0.1:${port}/keys`;
+      await pond.close();
+      pond = await open();
+    });
+    afterEach(async () => {
+      process.env = saved;
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    });
+
+    it("reach DuckDB, and others as soon as the provider gives others", async () => {
+      const rows = "SELECT i, random() AS r FROM range(200000) t(i)";
+      await putParquet(`lake/t/a.parquet`, rows);
+      const duckdbKeys = () =>
+        new Set(proxy.take().flatMap(({ by, keyId }) => (by === "duckdb" ? [keyId] : [])));
+
+      await answer("SELECT count(r) FROM t");
+      const first = duckdbKeys();
+      await putParquet(`lake/t/a.parquet`, rows);
+      await answer("SELECT count(r) FROM t");
+      const second = duckdbKeys();
+
+      expect([...first]).to.have.length(1);
+      expect([...second]).to.have.length(1);
+      expect([...second][0]).to.match(/^KEY\d+$/);
+      expect([...second]).to.not.deep.equal([...first]);
+    });
+  });
+
+  it("keeps the environment from the process that holds DuckDB", async () => {
+    await answer("SELECT 1");
+
+    const children = await fs.readFile(`/proc/${process.pid}/task/${process.pid}/children`, "utf8");
+    const environments = await Promise.all(
+      children
+        .trim()
+        .split(" ")
+        .map(async (pid) => ({
+          command: await fs.readFile(`/proc/${pid}/cmdline`, "utf8"),
+          environment: await fs.readFile(`/proc/${pid}/environ`, "utf8"),
+        })),
+    );
+    const workers = environments.filter(({ command }) => command.includes("engine/worker"));
+
+    expect(process.env["AWS_SECRET_ACCESS_KEY"]).to.be.a("string");
+    expect(workers).to.not.deep.equal([]);
+    for (const { environment } of workers) expect(environment).to.not.match(/AWS|secret/i);
+  });
+
+  describe("frozen and thawed", () => {
+    let child: ChildProcess;
+    beforeEach(async () => {
+      await putParquet("lake/t/a.parquet", "SELECT i, random() AS r FROM range(300000) t(i)");
+      await putParquet("lake/t/b.parquet", "SELECT 1 AS i, 1.5::DOUBLE AS r");
+      child = fork(fileURLToPath(new URL("s3/pond-process.ts", import.meta.url)), [], {
+        env: {
+          ...process.env,
+          [environmentNames.store]: `s3://${bucket}`,
+          [environmentNames.extensions]: extensions,
+          AWS_ENDPOINT_URL_S3: proxy.url,
+        },
+      });
+      expect(await once(child, "message")).to.deep.equal(["ready", undefined]);
+    });
+    afterEach(async () => {
+      const ended = once(child, "exit");
+      child.kill("SIGKILL");
+      await ended;
+    });
+
+    async function ask(column: string): Promise<string> {
+      const answered = once(child, "message");
+      child.send(`SELECT count(${column}) AS n FROM t`);
+      return String((await answered)[0]);
+    }
+    /** The pond's process and DuckDB's, as the sandbox of a function is frozen. */
+    async function signal(name: "SIGSTOP" | "SIGCONT") {
+      const { pid } = child;
+      const workers = await fs.readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
+      for (const one of [pid, ...workers.trim().split(" ")]) process.kill(Number(one), name);
+    }
+
+    const seconds = Number(process.env["FROZEN_SECONDS"] ?? 1);
+    for (const [what, breakConnections] of [
+      ["were closed", () => proxy.drop()],
+      ["were forgotten, and nothing answers on them", () => proxy.forget()],
+    ] as const) {
+      it(`answers right after its connections ${what}`, async function () {
+        this.timeout((60 + seconds) * 1000);
+        expect(await ask("i")).to.equal('{"n":300001}\n');
+        await signal("SIGSTOP");
+        breakConnections();
+        await pause(seconds * 1000);
+        await signal("SIGCONT");
+
+        // A column that nobody read before, so that DuckDB has to ask the bucket.
+        expect(await ask("r")).to.equal('{"n":300001}\n');
+      });
+    }
+  });
+});
