@@ -19,6 +19,11 @@ export const privateFolder = ".millpond";
 export const functionNames = ["hello", "ingest", "query", "sweep"] as const;
 export type FunctionName = (typeof functionNames)[number];
 
+/** What Lambda calls for a function of the image: the export of that name of the bundle. */
+export function handlerOf(name: FunctionName): string {
+  return `index.${name}`;
+}
+
 /** Environment variables that Millpond defines. Those that AWS defines are named where they are read. */
 export const environmentNames = {
   /** Where the pond is: the absolute path of a folder, or `s3://<bucket>`. */

@@ -25,7 +25,7 @@ export interface Pond {
   ingest: IngestParts;
   catalog: Catalog;
   http: Hono;
-  /** Does ahead of the first event what its function would wait for. */
+  /** Does ahead of the first event what its function would wait for. What fails, the event hears of. */
   warm: Readonly<Record<"ingest" | "query", () => Promise<void>>>;
   close(): Promise<void>;
 }
@@ -102,9 +102,11 @@ export async function openPond(
       tokens,
     }),
     warm: {
-      ingest: async () => await ingestEngine.start(),
+      ingest: async () => {
+        await Promise.allSettled([ingestEngine.start()]);
+      },
       query: async () => {
-        await Promise.all([queryEngine.start(), tokens?.()]);
+        await Promise.allSettled([queryEngine.start(), tokens?.()]);
       },
     },
     close: async () => {

@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { MillpondError } from "../app/errors.ts";
 import { version } from "../app/version.ts";
 import { demoCommand } from "./demo.ts";
+import { imageCommand, imageRunCommand } from "./image.ts";
 import { invokeCommand } from "./invoke.ts";
 import { localCommand } from "./local.ts";
 import { UsageError } from "./usage-error.ts";
@@ -16,7 +17,13 @@ const program = new Command("millpond")
     outputError: (text, write) => write(`${text.trim().replace(/\s*\n\s*/g, " ")}; see --help\n`),
   })
   .exitOverride();
-for (const command of [localCommand(), invokeCommand(), demoCommand()]) {
+for (const command of [
+  localCommand(),
+  invokeCommand(),
+  demoCommand(),
+  imageCommand(),
+  imageRunCommand(),
+]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 

@@ -139,23 +139,28 @@ async function ingestOnce(
   const directory = path.join(parts.workspace, randomUUID());
   await fs.mkdir(directory);
   try {
-    const copy = await store.checkOut(key, newest.etag, directory);
+    const copy = await store
+      .checkOut(key, newest.etag, directory)
+      .catch((error: unknown) => error as Error);
     if (copy === undefined) return undefined;
     const converted = path.join(directory, "converted.parquet");
-    const result = await parts.engine
-      .run(
-        {
-          kind: "convert",
-          source: copy.path,
-          output: converted,
-          scratch: directory,
-          format: source.format,
-          compression: source.compression,
-        },
-        options,
-      )
-      .catch((error: unknown) => error as Error);
-    if (!(await copy.intact())) return undefined;
+    const result =
+      copy instanceof Error
+        ? copy
+        : await parts.engine
+            .run(
+              {
+                kind: "convert",
+                source: copy.path,
+                output: converted,
+                scratch: directory,
+                format: source.format,
+                compression: source.compression,
+              },
+              options,
+            )
+            .catch((error: unknown) => error as Error);
+    if (!(copy instanceof Error) && !(await copy.intact())) return undefined;
     if (result instanceof SourceError) return await reject(result.reason, true);
     if (result instanceof MillpondError && Object.hasOwn(tooMuch, result.code)) {
       const final = decision.attempt >= deadlyAttempts;

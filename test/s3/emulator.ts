@@ -1,5 +1,6 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import fs from "node:fs/promises";
 import net from "node:net";
 import path from "node:path";
@@ -29,29 +30,40 @@ export const emulatorKeys = {
   AWS_REGION: "eu-central-1",
 };
 
+const venv = path.join(
+  root,
+  ".cache",
+  `python-${createHash("sha256").update(readFileSync(requirements)).digest("hex").slice(0, 12)}`,
+);
+
+/** Makes the Python environment with all of requirements.txt, once. @returns why it can't */
+async function installPython(): Promise<string | undefined> {
+  const made = await fs.access(path.join(venv, "complete")).then(
+    () => true,
+    () => false,
+  );
+  if (made) return undefined;
+  const python = await run("python3", ["--version"]).catch(() => undefined);
+  if (python === undefined) return "there is no python3 on this machine";
+  process.stderr.write("installing the emulator of AWS under .cache/ …\n");
+  await fs.rm(venv, { recursive: true, force: true });
+  await run("python3", ["-m", "venv", venv]);
+  await run(path.join(venv, "bin/pip"), ["install", "--quiet", "--requirement", requirements]);
+  await fs.writeFile(path.join(venv, "complete"), "");
+  return undefined;
+}
+
 /**
  * Installs the emulator under `.cache/`, once, and starts it on a free port.
  * @returns why there is none, where this machine has no Python
  */
 export async function startEmulator(): Promise<Emulator | { missing: string }> {
-  const pin = createHash("sha256")
-    .update(await fs.readFile(requirements))
-    .digest("hex");
-  const venv = path.join(root, ".cache", `python-${pin.slice(0, 12)}`);
-  const made = await fs.access(path.join(venv, "complete")).then(
-    () => true,
-    () => false,
-  );
-  if (!made) {
-    const python = await run("python3", ["--version"]).catch(() => undefined);
-    if (python === undefined) return { missing: "there is no python3 on this machine" };
-    process.stderr.write("installing the emulator of AWS under .cache/ …\n");
-    await fs.rm(venv, { recursive: true, force: true });
-    await run("python3", ["-m", "venv", venv]);
-    await run(path.join(venv, "bin/pip"), ["install", "--quiet", "--requirement", requirements]);
-    await fs.writeFile(path.join(venv, "complete"), "");
-  }
-  const extensions = await layOutExtensions(venv);
+  const missing = await installPython();
+  if (missing !== undefined) return { missing };
+  const connection = await (await DuckDBInstance.create(":memory:")).connect();
+  const told = await connection.runAndReadAll("SELECT platform FROM pragma_platform()");
+  connection.closeSync();
+  const extensions = await extensionFor(String(told.getRowsJS()[0]?.[0]));
 
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}`;
@@ -64,19 +76,44 @@ export async function startEmulator(): Promise<Emulator | { missing: string }> {
   return { endpoint, extensions, stop: () => stop(child) };
 }
 
-/** As DuckDB wants them: `<folder>/v<version>/<platform>/httpfs.duckdb_extension`. */
-async function layOutExtensions(venv: string): Promise<string> {
-  const connection = await (await DuckDBInstance.create(":memory:")).connect();
-  const told = await connection.runAndReadAll("SELECT version(), platform FROM pragma_platform()");
-  connection.closeSync();
-  const [version, platform] = (told.getRowsJS()[0] as string[]).map(String) as [string, string];
+/** What PyPI calls the platforms that DuckDB's extensions are built for. */
+const pypiPlatforms: Readonly<Record<string, string>> = {
+  linux_amd64: "manylinux2014_x86_64",
+  linux_arm64: "manylinux2014_aarch64",
+  osx_amd64: "macosx_11_0_x86_64",
+  osx_arm64: "macosx_11_0_arm64",
+};
+
+/**
+ * Fetches httpfs for a platform from PyPI, and lays it out as DuckDB wants it.
+ * @param platform by DuckDB's name, such as `linux_arm64`
+ * @returns the folder: `<folder>/v<version>/<platform>/httpfs.duckdb_extension`
+ */
+export async function extensionFor(platform: string): Promise<string> {
   const folder = path.join(venv, "extensions");
-  const target = path.join(folder, version, platform);
-  await fs.mkdir(target, { recursive: true });
-  const [python] = await fs.readdir(path.join(venv, "lib"));
-  const source = `lib/${python}/site-packages/duckdb_extension_httpfs/extensions/${version}`;
-  const name = "httpfs.duckdb_extension";
-  await fs.copyFile(path.join(venv, source, name), path.join(target, name));
+  const name = "duckdb-extension-httpfs";
+  const pinned = (await fs.readFile(requirements, "utf8"))
+    .split("\n")
+    .find((line) => line.startsWith(name));
+  const version = `v${pinned?.split("==")[1]}`;
+  const target = path.join(folder, version, platform, "httpfs.duckdb_extension");
+  if (
+    await fs.access(target).then(
+      () => true,
+      () => false,
+    )
+  )
+    return folder;
+  const work = path.join(venv, `unpack-${platform}`);
+  const only = ["--only-binary=:all:", "--no-deps", "--platform", pypiPlatforms[platform] ?? ""];
+  await run(path.join(venv, "bin/pip"), [
+    ...["install", "--quiet", ...only, "--target", work],
+    pinned ?? name,
+  ]);
+  await fs.mkdir(path.dirname(target), { recursive: true });
+  const source = `duckdb_extension_httpfs/extensions/${version}/httpfs.duckdb_extension`;
+  await fs.rename(path.join(work, source), target);
+  await fs.rm(work, { recursive: true });
   return folder;
 }
 

@@ -1,0 +1,92 @@
+import fs from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { gunzipSync } from "node:zlib";
+
+/**
+ * Makes a folder fit for a layer of the image: everything readable by any user, with the same times whoever builds it
+ * and whenever, so that what didn't change isn't pushed again; and every binary in it of one architecture.
+ *
+ *   node docker/seal.ts <folder> <amd64 | arm64>
+ */
+const [folder, architecture] = process.argv.slice(2);
+if (folder === undefined || architecture === undefined) {
+  throw new Error("usage: node docker/seal.ts <folder> <amd64 | arm64>");
+}
+
+/** By Docker's names. @see https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html */
+const elfMachines: Readonly<Record<string, number>> = { amd64: 62, arm64: 183 };
+
+const problems: string[] = [];
+const files = fs
+  .readdirSync(folder, { recursive: true, withFileTypes: true })
+  .map((entry) => ({ entry, file: path.join(entry.parentPath, entry.name) }));
+
+for (const { entry, file } of files) {
+  // Links are npm's, to commands that nobody runs there; the others are for people who write code.
+  if (entry.isSymbolicLink() || /\.(d\.ts|md)$/.test(entry.name)) {
+    fs.rmSync(file);
+  } else if (entry.isFile()) {
+    check(file.endsWith(".duckdb_extension.gz") ? unpack(file) : file);
+  }
+}
+for (const entry of fs.readdirSync(folder, { recursive: true, withFileTypes: true })) {
+  const file = path.join(entry.parentPath, entry.name);
+  fs.chmodSync(file, entry.isDirectory() ? 0o755 : 0o644);
+  fs.utimesSync(file, 0, 0);
+}
+fs.utimesSync(folder, 0, 0);
+
+if (problems.length > 0) {
+  for (const problem of problems) console.error(problem);
+  process.exit(1);
+}
+
+function unpack(file: string): string {
+  const unpacked = file.slice(0, -".gz".length);
+  fs.writeFileSync(unpacked, gunzipSync(fs.readFileSync(file)));
+  fs.rmSync(file);
+  return unpacked;
+}
+
+function check(file: string): void {
+  const content = fs.readFileSync(file);
+  if (content.subarray(0, 4).toString("latin1") === "\x7fELF") {
+    const machine = content.readUInt16LE(18);
+    const found = Object.entries(elfMachines).find(([, number]) => number === machine)?.[0];
+    if (found !== architecture) {
+      problems.push(
+        `${file} is for ${found ?? `machine ${machine}`}, but the image is for ${architecture}`,
+      );
+    }
+  }
+  if (file.endsWith(".duckdb_extension")) checkExtension(file, content);
+}
+
+/** What an extension says of itself stands before the signature at its end: fields of 32 bytes, the first one last. */
+function checkExtension(file: string, content: Buffer): void {
+  const signatureBytes = 256;
+  const fieldBytes = 32;
+  const field = (number: number) => {
+    const end = content.length - signatureBytes - fieldBytes * (number - 1);
+    return content
+      .subarray(end - fieldBytes, end)
+      .toString("latin1")
+      .replace(/\0+$/, "");
+  };
+  const [platform, version] = [field(2), field(3)];
+  const expected = { platform: `linux_${architecture}`, version: duckdbVersion() };
+  if (platform !== expected.platform || version !== expected.version) {
+    problems.push(
+      `${file} is for DuckDB ${version} on ${platform}, but the image has DuckDB ${expected.version} on ${expected.platform}`,
+    );
+  }
+}
+
+/** As package.json pins it: 1.5.5-r.5 is a release of the client for v1.5.5. */
+function duckdbVersion(): string {
+  const manifest = createRequire(import.meta.url)("../package.json") as {
+    dependencies: Record<string, string>;
+  };
+  return `v${manifest.dependencies["@duckdb/node-api"]?.split("-")[0]}`;
+}
