@@ -1,5 +1,9 @@
-import { type Architecture, architectures, environmentNames as names } from "./contract.ts";
-import type { Environment } from "./environment.ts";
+import {
+  type Architecture,
+  architectures,
+  type Environment,
+  environmentNames as names,
+} from "./contract.ts";
 import { MillpondError } from "./errors.ts";
 
 /**

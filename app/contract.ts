@@ -30,6 +30,11 @@ export const environmentNames = {
   store: "MILLPOND_STORE",
   /** Folder of DuckDB's extensions, for a pond in a bucket. @default DuckDB's own, `~/.duckdb/extensions` */
   extensions: "MILLPOND_EXTENSIONS",
+  /**
+   * The same for an image: its build has checked each file in it against a pinned SHA-256, so that DuckDB need not
+   * check the signature at each start, which takes longer than all else that a start does. Set by the image.
+   */
+  sealedExtensions: "MILLPOND_SEALED_EXTENSIONS",
   /** Prefix of the stage's parameters in SSM, which hold its secrets, such as `/millpond/dev/`. */
   secrets: "MILLPOND_SECRETS",
   /** Who may query: `token`, whoever sends one of the secret `tokens`; `none`, whoever gets here. @default token for a bucket, none for a folder */
@@ -68,3 +73,6 @@ export const architectures = {
   x86_64: { docker: "amd64", platform: "linux/amd64", node: "x64", duckdb: "linux_amd64" },
 } as const;
 export type Architecture = keyof typeof architectures;
+
+/** The environment of a process. */
+export type Environment = Readonly<Record<string, string | undefined>>;

@@ -2,8 +2,9 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import * as v from "valibot";
-import { environmentNames as names, privateFolder } from "./contract.ts";
+import { type Environment, environmentNames as names, privateFolder } from "./contract.ts";
 import { MillpondError } from "./errors.ts";
+import { type Extensions, extensionsFrom } from "./extensions.ts";
 
 /** Where a pond is. */
 export type StoreLocation =
@@ -16,8 +17,7 @@ export interface Settings {
   store: StoreLocation;
   /** Absolute path of a folder for what nobody needs after the process: of the same file system as a pond in a folder. */
   scratch: string;
-  /** Folder of DuckDB's extensions. Undefined for its own. */
-  extensions: string | undefined;
+  extensions: Extensions;
   /** Who may query: whoever sends one of the stage's tokens, or whoever gets here. */
   auth: "token" | "none";
   /** Prefix of the stage's parameters in SSM. Undefined where there are no secrets. */
@@ -33,8 +33,6 @@ export interface Settings {
   /** Milliseconds from a query's arrival to its answer. */
   queryDeadlineMs: number;
 }
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 const wholeNumber = (name: string, least: number, most: number) =>
   v.optional(
@@ -68,6 +66,7 @@ const storeUrl = v.pipe(
 const schema = v.object({
   [names.store]: storeUrl,
   [names.extensions]: v.optional(absolutePath(names.extensions)),
+  [names.sealedExtensions]: v.optional(absolutePath(names.sealedExtensions)),
   [names.secrets]: v.optional(
     v.pipe(
       v.string(),
@@ -123,7 +122,7 @@ export function readSettings(environment: Environment): Settings {
       store.kind === "folder"
         ? path.join(store.path, privateFolder, "work")
         : path.join(os.tmpdir(), "millpond"),
-    extensions: found[names.extensions],
+    extensions: extensionsFrom(environment),
     auth: found[names.auth] ?? (store.kind === "bucket" ? "token" : "none"),
     secrets: found[names.secrets],
     queries: path.resolve(

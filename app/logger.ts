@@ -1,7 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import winston from "winston";
-import { environmentNames, serviceName } from "./contract.ts";
-import type { Environment } from "./environment.ts";
+import { type Environment, environmentNames, serviceName } from "./contract.ts";
 import { MillpondError } from "./errors.ts";
 
 export type Logger = winston.Logger;

@@ -11,7 +11,6 @@ import { SavedQueries } from "./flow/saved-queries.ts";
 import { createHttpApp } from "./http/app.ts";
 import { parseTokens, type Tokens } from "./http/tokens.ts";
 import type { Logger } from "./logger.ts";
-import { FolderStore } from "./store/folder-store.ts";
 import { PinnedCopies, type PinnedCopiesLimits } from "./store/pinned-copies.ts";
 import type { Store } from "./store/store.ts";
 import { openWorkspace } from "./workspace.ts";
@@ -126,12 +125,13 @@ interface OpenStore {
 
 async function openStore(settings: Settings, scratch: string): Promise<OpenStore> {
   const location: StoreLocation = settings.store;
+  // Each kind of store starts without what the other one needs.
   if (location.kind === "folder") {
+    const { FolderStore } = await import("./store/folder-store.ts");
     const store = FolderStore.open(location.path, scratch);
     fs.mkdirSync(store.locatePrefix(prefixes.inbox), { recursive: true });
     return { store, bucket: folderBucket, remote: undefined };
   }
-  // A pond in a folder starts without the SDK.
   const { S3Store } = await import("./store/s3-store.ts");
   const store = new S3Store(location);
   const remote: EngineBucket = {

@@ -131,7 +131,7 @@ interface RunOptions {
 
 /** Variables of the caller that make sense in a container: no paths of this machine. */
 const passedOn =
-  /^(AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|REGION|DEFAULT_REGION|ENDPOINT_URL\w*)|LOG_LEVEL|MILLPOND_(?!EXTENSIONS|QUERIES|IMAGE_)\w+)$/;
+  /^(AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|REGION|DEFAULT_REGION|ENDPOINT_URL\w*)|LOG_LEVEL|MILLPOND_(?!EXTENSIONS|SEALED_|QUERIES|IMAGE_)\w+)$/;
 
 export function imageRunCommand(): Command {
   return new Command("image-run")

@@ -1,26 +1,29 @@
 import path from "node:path";
-import { build } from "esbuild";
+import { type BuildOptions, build } from "esbuild";
 
 /**
- * Bundles the functions: `index.mjs` exports a handler for each, `worker.mjs` is the process that holds DuckDB, whose
- * packages stay beside them, as they are native.
+ * Bundles the functions:
+ *
+ * - `index.mjs`, what Lambda loads: a few lines that start DuckDB's process before anything else
+ * - `functions.mjs`, a handler for each function, and `chunks/`, what only some of them need, loaded when they do
+ * - `worker.mjs`, the process that holds DuckDB, whose native part stays a package beside it
  *
  *   node docker/bundle.ts <folder>
  */
 const [folder] = process.argv.slice(2);
 if (folder === undefined) throw new Error("usage: node docker/bundle.ts <folder>");
 
-await build({
-  entryPoints: { index: "app/functions/index.ts", worker: "app/engine/worker.ts" },
+const common: BuildOptions = {
   outdir: path.resolve(folder),
   outExtension: { ".js": ".mjs" },
   bundle: true,
   minify: true,
-  keepNames: true,
   format: "esm",
   platform: "node",
   target: "node24",
-  external: ["@duckdb/*"],
+  // Packages that have ES modules lose what nobody uses.
+  mainFields: ["module", "main"],
+  external: ["@duckdb/node-bindings*"],
   sourcemap: true,
   // Stack traces need names and lines, not the text.
   sourcesContent: false,
@@ -29,4 +32,26 @@ await build({
     js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
   },
   logLevel: "warning",
+};
+
+await build({
+  ...common,
+  entryPoints: { index: "app/functions/index.ts", worker: "app/engine/worker.ts" },
+  plugins: [
+    {
+      name: "functions-apart",
+      setup({ onResolve }) {
+        onResolve({ filter: /^\.\/functions\.ts$/ }, () => ({
+          path: "./functions.mjs",
+          external: true,
+        }));
+      },
+    },
+  ],
+});
+await build({
+  ...common,
+  entryPoints: { functions: "app/functions/functions.ts" },
+  splitting: true,
+  chunkNames: "chunks/[name]-[hash]",
 });

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -5,7 +6,8 @@ import { gunzipSync } from "node:zlib";
 
 /**
  * Makes a folder fit for a layer of the image: everything readable by any user, with the same times whoever builds it
- * and whenever, so that what didn't change isn't pushed again; and every binary in it of one architecture.
+ * and whenever, so that what didn't change isn't pushed again; every binary in it of one architecture, and every
+ * extension of DuckDB the one that was published.
  *
  *   node docker/seal.ts <folder> <amd64 | arm64>
  */
@@ -16,6 +18,15 @@ if (folder === undefined || architecture === undefined) {
 
 /** By Docker's names. @see https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html */
 const elfMachines: Readonly<Record<string, number>> = { amd64: 62, arm64: 183 };
+
+/**
+ * SHA-256 of the extensions, unpacked, wherever they come from: the functions trust what is in the image, and don't
+ * check its signature at each start.
+ */
+const published: Readonly<Record<string, string>> = {
+  "httpfs v1.5.5 linux_amd64": "887c392b1e49128d11667c81e3698d8b00dfdeb456771acf66d05a0f74f7b7d8",
+  "httpfs v1.5.5 linux_arm64": "eba6e263e395a83966090f1f11ade63630b1b21422f0f2813858d179d42ea1e9",
+};
 
 const problems: string[] = [];
 const files = fs
@@ -80,6 +91,12 @@ function checkExtension(file: string, content: Buffer): void {
     problems.push(
       `${file} is for DuckDB ${version} on ${platform}, but the image has DuckDB ${expected.version} on ${expected.platform}`,
     );
+    return;
+  }
+  const name = `${path.basename(file, ".duckdb_extension")} ${version} ${platform}`;
+  const digest = createHash("sha256").update(content).digest("hex");
+  if (digest !== published[name]) {
+    problems.push(`${file} has the SHA-256 ${digest}, but ${name} has ${published[name]}`);
   }
 }
 

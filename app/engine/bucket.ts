@@ -1,38 +1,44 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { MillpondError, messageOf } from "../errors.ts";
 import { quoteLiteral } from "../query/quote.ts";
-import type { BucketSetup } from "./protocol.ts";
+import type { BucketSetup, WorkerPreparation } from "./protocol.ts";
 
 /** Seconds without an answer after which httpfs asks again: the connection may have died while the function was frozen. */
 const timeoutSeconds = 3;
 
-/** Settings of a database that reads a bucket. */
-export const bucketSettings: readonly [name: string, value: string][] = [
-  // Nothing is read from, or written to, a folder of secrets.
-  ["allow_persistent_secrets", "false"],
-  ["httpfs_connection_caching", "true"],
-  ["http_timeout", String(timeoutSeconds)],
+/** Options of a database that is to read a bucket. */
+export function bucketOptions({ extensions }: WorkerPreparation): Record<string, string> {
+  return {
+    // Nothing is read from, or written to, a folder of secrets. Secrets can't be told so later.
+    allow_persistent_secrets: "false",
+    ...(extensions.folder === undefined ? {} : { extension_directory: extensions.folder }),
+    // Until httpfs is loaded: the settings that follow take it back.
+    allow_unsigned_extensions: String(extensions.sealed),
+  };
+}
+
+/** Settings that there are when httpfs is loaded. */
+export const bucketSettings: Readonly<Record<string, string>> = {
+  httpfs_connection_caching: "true",
+  http_timeout: String(timeoutSeconds),
   // A key is a key: no pattern, and no parameters that lead elsewhere.
-  ["s3_url_compatibility_mode", "true"],
-];
+  s3_url_compatibility_mode: "true",
+  allow_unsigned_extensions: "false",
+};
 
 /**
  * Loads the extension that reads buckets.
- * @param folder of DuckDB's extensions; undefined for its own
  * @throws MillpondError `extension` where it isn't there, or is of another version or architecture
  */
 export async function loadHttpfs(
   connection: DuckDBConnection,
-  folder: string | undefined,
+  { extensions }: WorkerPreparation,
 ): Promise<void> {
-  if (folder !== undefined) {
-    await connection.run(`SET GLOBAL extension_directory = ${quoteLiteral(folder)}`);
-  }
   try {
     // With this process's empty environment: loading copies AWS_ variables to where any query can read them.
     await connection.run("LOAD httpfs");
   } catch (error) {
-    const where = folder ?? "~/.duckdb/extensions";
+    const where = extensions.folder ?? "~/.duckdb/extensions";
     throw new MillpondError(
       "extension",
       `DuckDB's extension httpfs can't be loaded from ${where}: ${messageOf(error)}`,

@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import fs from "node:fs/promises";
 import { MillpondError } from "../errors.ts";
+import type { Extensions } from "../extensions.ts";
 import { SourceError } from "../lake/source-error.ts";
 import type {
   BucketAccess,
@@ -18,8 +19,7 @@ import { forkWorker, takeSpareWorker } from "./spare-worker.ts";
 export interface EngineBucket {
   /** `s3://<bucket>/<prefix>/` */
   scope: string;
-  /** Folder of DuckDB's extensions. Undefined for its own. */
-  extensions: string | undefined;
+  extensions: Extensions;
   access(): Promise<BucketAccess>;
   /** The keys to use now. Asked before each request: they expire while a function is frozen, when no timer runs. */
   keys(): Promise<BucketKeys>;

@@ -1,3 +1,4 @@
+import type { Extensions } from "../extensions.ts";
 import type { RejectionReason } from "../lake/rejection.ts";
 import type { Compression, SourceFormat } from "../lake/source-key.ts";
 import type { QueryFormat } from "../query/result-format.ts";
@@ -25,8 +26,7 @@ export interface BucketSetup {
   scope: string;
   access: BucketAccess;
   keys: BucketKeys;
-  /** Folder of DuckDB's extensions. Undefined for its own. */
-  extensions: string | undefined;
+  extensions: Extensions;
 }
 
 /** What a worker may do and use; it locks itself to this before it says that it is ready. */
@@ -126,7 +126,11 @@ export interface WireError {
   rejection?: RejectionReason;
 }
 
+/** What a worker that will read a bucket can do before the rest of its set-up is known. */
+export type WorkerPreparation = Pick<BucketSetup, "extensions">;
+
 export type ToWorker =
+  | { kind: "prepare"; preparation: WorkerPreparation }
   | { kind: "setup"; setup: WorkerSetup }
   /** Other keys for the bucket, for all requests from here on. */
   | { kind: "keys"; keys: BucketKeys }

@@ -1,7 +1,10 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import type { ToWorker, WorkerPreparation } from "./protocol.ts";
 
-let spare: ChildProcess | undefined;
+/** Where a spare worker waits: the bundles of index and functions each have this module, but only one global. */
+const shelf = globalThis as { [spareWorker]?: ChildProcess | undefined };
+const spareWorker = Symbol.for("millpond.spare-worker");
 
 /** Starts a process for DuckDB, which waits for its set-up. */
 export function forkWorker(): ChildProcess {
@@ -16,14 +19,28 @@ export function forkWorker(): ChildProcess {
   });
 }
 
-/** Starts the next worker ahead of its engine, so that Node and DuckDB load while the rest of the parent does. */
-export function forkSpareWorker(): void {
-  spare = forkWorker();
+/**
+ * Starts the next worker ahead of its engine, so that Node and DuckDB load while the rest of the parent does.
+ * @param preparation for an engine that will read a bucket
+ */
+export function forkSpareWorker(preparation: WorkerPreparation | undefined): { abandon(): void } {
+  const spare = forkWorker();
+  if (preparation !== undefined) {
+    spare.send({ kind: "prepare", preparation } satisfies ToWorker, () => {
+      // One that has died is not taken.
+    });
+  }
+  shelf[spareWorker] = spare;
+  return {
+    abandon: () => {
+      if (shelf[spareWorker] === spare) takeSpareWorker()?.kill("SIGKILL");
+    },
+  };
 }
 
 /** The worker that waits, if there is one and it lives. */
 export function takeSpareWorker(): ChildProcess | undefined {
-  const taken = spare;
-  spare = undefined;
+  const taken = shelf[spareWorker];
+  shelf[spareWorker] = undefined;
   return taken?.connected ? taken : undefined;
 }

@@ -3,7 +3,7 @@ import { MillpondError, messageOf } from "../errors.ts";
 import { SourceError } from "../lake/source-error.ts";
 import { quoteList, quoteLiteral } from "../query/quote.ts";
 import { answer, describe, review } from "./answer.ts";
-import { bucketSettings, loadHttpfs, useKeys } from "./bucket.ts";
+import { bucketOptions, bucketSettings, loadHttpfs, useKeys } from "./bucket.ts";
 import { convert } from "./convert.ts";
 import type {
   BucketKeys,
@@ -11,6 +11,7 @@ import type {
   FromWorker,
   ToWorker,
   WireError,
+  WorkerPreparation,
   WorkerRequest,
   WorkerSetup,
 } from "./protocol.ts";
@@ -22,6 +23,8 @@ import type {
 
 let instance: DuckDBInstance | undefined;
 let bucket: BucketSetup | undefined;
+/** The database of a worker that was started ahead. */
+let prepared: Promise<DuckDBInstance> | undefined;
 /** The last change of keys: requests wait for it. */
 let keyed: Promise<void> = Promise.resolve();
 
@@ -29,40 +32,53 @@ function send(message: FromWorker): void {
   process.send?.(message);
 }
 
+/** What every database here starts with. */
+const options: Readonly<Record<string, string>> = {
+  autoinstall_known_extensions: "false",
+  autoload_known_extensions: "false",
+  allow_community_extensions: "false",
+};
+
+/** A database for a bucket, with the extension that reads it: most of the time that a start takes. */
+async function prepare(preparation: WorkerPreparation): Promise<DuckDBInstance> {
+  const created = await DuckDBInstance.create(":memory:", {
+    ...options,
+    ...bucketOptions(preparation),
+  });
+  const connection = await created.connect();
+  await loadHttpfs(connection, preparation);
+  connection.closeSync();
+  return created;
+}
+
 /**
  * Settings that stay as they are from here on: DuckDB refuses to change them once it is locked. GLOBAL, as plain SET
  * sets what extensions define for this connection alone, and each request has one of its own.
  */
 async function setUp(setup: WorkerSetup): Promise<void> {
-  const created = await DuckDBInstance.create(":memory:");
+  const created = await (setup.bucket === undefined
+    ? DuckDBInstance.create(":memory:", options)
+    : (prepared ?? prepare(setup.bucket)));
   const connection = await created.connect();
-  const settings: [string, string][] = [
-    ["autoinstall_known_extensions", "false"],
-    ["autoload_known_extensions", "false"],
-    ["allow_community_extensions", "false"],
-    ["threads", String(setup.threads)],
-    ["memory_limit", quoteLiteral(`${setup.memoryMiB}MiB`)],
-    ["temp_directory", quoteLiteral(setup.temporaryDirectory)],
-    ["max_temp_directory_size", quoteLiteral(`${setup.diskMiB}MiB`)],
+  if (setup.bucket !== undefined) await useKeys(connection, setup.bucket);
+  const settings: Record<string, string> = {
+    threads: String(setup.threads),
+    memory_limit: quoteLiteral(`${setup.memoryMiB}MiB`),
+    temp_directory: quoteLiteral(setup.temporaryDirectory),
+    max_temp_directory_size: quoteLiteral(`${setup.diskMiB}MiB`),
     // In a bucket it compares ETags. Local files it compares by times in whole seconds, so that one that was replaced
     // twice within a second would stay the old one; but beside a bucket those are copies that nobody replaces.
-    ["enable_external_file_cache", String(setup.bucket !== undefined)],
-    ["TimeZone", "'UTC'"],
-  ];
-  if (setup.bucket !== undefined) {
-    await loadHttpfs(connection, setup.bucket.extensions);
-    settings.unshift(...bucketSettings);
-  }
-  for (const [name, value] of settings) await connection.run(`SET GLOBAL ${name} = ${value}`);
-  if (setup.bucket !== undefined) await useKeys(connection, setup.bucket);
-  const lock: [string, string][] = [
-    ["allowed_directories", quoteList(setup.allowedDirectories)],
-    ["enable_external_access", "false"],
-    ["lock_configuration", "true"],
-  ];
-  for (const [name, value] of lock) await connection.run(`SET GLOBAL ${name} = ${value}`);
+    enable_external_file_cache: String(setup.bucket !== undefined),
+    TimeZone: "'UTC'",
+    ...(setup.bucket === undefined ? {} : bucketSettings),
+    allowed_directories: quoteList(setup.allowedDirectories),
+    enable_external_access: "false",
+    lock_configuration: "true",
+  };
+  const all = Object.entries(settings).map(([name, value]) => `SET GLOBAL ${name} = ${value}`);
+  await connection.run(all.join("; "));
   connection.closeSync();
-  await checkLock(created, [...settings, ...lock]);
+  await checkLock(created, { ...options, ...settings });
   bucket = setup.bucket;
   instance = created;
 }
@@ -70,9 +86,9 @@ async function setUp(setup: WorkerSetup): Promise<void> {
 /** Reads back, on a connection as requests get one, what was switched on and off: nothing runs over half a lock. */
 async function checkLock(
   locked: DuckDBInstance,
-  settings: readonly [name: string, value: string][],
+  settings: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const switches = settings.filter(([, value]) => ["true", "false"].includes(value));
+  const switches = Object.entries(settings).filter(([, value]) => /^(true|false)$/.test(value));
   const connection = await locked.connect();
   const found = await connection.runAndReadAll("SELECT name, value FROM duckdb_settings()");
   connection.closeSync();
@@ -132,6 +148,12 @@ function toWire(error: unknown): WireError {
 }
 
 process.on("message", (message: ToWorker) => {
+  if (message.kind === "prepare") {
+    prepared = prepare(message.preparation);
+    // The set-up hears of it.
+    prepared.catch(() => {});
+    return;
+  }
   if (message.kind === "setup") {
     setUp(message.setup).then(
       () => send({ kind: "ready" }),

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
+import { before } from "../deadline.ts";
 import type { Engine, RunOptions } from "../engine/engine.ts";
 import type { Parameters, QueryResult } from "../engine/protocol.ts";
 import { MillpondError } from "../errors.ts";
@@ -45,34 +46,39 @@ export async function ask(
   const begun = performance.now();
   const { catalog, engine } = parts;
   const { tables } = await engine.run({ kind: "review", sql: question.sql }, options);
-  let failure: unknown;
+  const list = () =>
+    before(options.deadline, Promise.all(tables.map((name) => catalog.files(name))));
   for (let attempt = 1; attempt <= tries; attempt += 1) {
-    const files = await Promise.all(tables.map((name) => catalog.files(name)));
+    const files = await list();
     const missing = files.find((table) => table.files.length === 0);
     if (missing !== undefined) throw await unknownTable(catalog, missing.name);
     const file = path.join(parts.workspace, randomUUID());
-    const result = await catalog
-      .open(files, (found) =>
-        engine.run({ kind: "query", ...question, tables: found, output: file }, options),
-      )
-      .catch((error: unknown) => error as Error);
-    const answered = result !== undefined && !(result instanceof Error);
-    // One more look costs a request for each table, so only where it tells something.
-    if (answered && catalog.replacedFails) return answerOf(file, result, begun);
-    const after = await Promise.all(tables.map((name) => catalog.files(name)));
-    if (result !== undefined && allStill(files, after)) {
-      if (answered) return answerOf(file, result, begun);
-      failure = result;
-      await fs.rm(file, { force: true });
-      break;
+    let kept = false;
+    try {
+      const result = await catalog
+        .open(
+          files,
+          (found) =>
+            engine.run({ kind: "query", ...question, tables: found, output: file }, options),
+          options,
+        )
+        .catch((error: unknown) => error as Error);
+      const answered = result !== undefined && !(result instanceof Error);
+      // One more look costs a request for each table, so only where it tells something.
+      const sure = answered && catalog.replacedFails;
+      if (sure || (result !== undefined && allStill(files, await list()))) {
+        if (!answered) throw result;
+        kept = true;
+        return answerOf(file, result, begun);
+      }
+      // Rows of an old version would be an answer too, but not one whose every row was there at one time.
+    } finally {
+      if (!kept) await fs.rm(file, { force: true });
     }
-    // Rows of an old version would be an answer too, but not one whose every row was there at one time.
-    failure = new MillpondError("tables-changed", "files of the tables were replaced meanwhile", {
-      retryable: true,
-    });
-    await fs.rm(file, { force: true });
   }
-  throw failure;
+  throw new MillpondError("tables-changed", "files of the tables were replaced meanwhile", {
+    retryable: true,
+  });
 }
 
 function answerOf(file: string, { bytes, rows, columns }: QueryResult, begun: number): Answer {

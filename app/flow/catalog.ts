@@ -81,6 +81,7 @@ export class Catalog {
   async open<T>(
     tables: readonly NamedFiles[],
     work: (tables: TableFiles[]) => Promise<T>,
+    { deadline }: RunOptions,
   ): Promise<T | undefined> {
     const all = tables.flatMap((table) => table.files);
     const located = (paths: string[]) => {
@@ -94,7 +95,7 @@ export class Catalog {
       }));
     };
     if (this.#copies !== undefined) {
-      return await this.#copies.with(all, (paths) => work(located(paths)));
+      return await this.#copies.with(all, (paths) => work(located(paths)), deadline);
     }
     return await work(located(all.map((file) => this.#store.locate(file.key))));
   }
@@ -216,8 +217,14 @@ export class Catalog {
     const id = table.files.map((file) => file.etag).join(" ");
     const before = this.#columns.get(id);
     if (before !== undefined) return before;
-    const described = await this.open([table], async (tables) =>
-      this.#engine.run({ kind: "describe", files: tables.flatMap(({ files }) => files) }, options),
+    const described = await this.open(
+      [table],
+      (tables) =>
+        this.#engine.run(
+          { kind: "describe", files: tables.flatMap(({ files }) => files) },
+          options,
+        ),
+      options,
     ).catch((error: unknown) => error as Error);
     // Replaced while we looked: whoever asks again sees the new one.
     if (described === undefined) return null;

@@ -1,14 +1,21 @@
-import "./early.ts";
-import { checkArchitecture } from "../architecture.ts";
-import { processPond } from "./invocation.ts";
+import { environmentNames } from "../contract.ts";
+import { forkSpareWorker } from "../engine/spare-worker.ts";
+import { extensionsFrom } from "../extensions.ts";
 
-/** What the image runs: Lambda calls `index.<function>`. */
-export { handler as hello } from "./hello.ts";
-export { handler as ingest } from "./ingest.ts";
-export { handler as query } from "./query.ts";
-export { handler as sweep } from "./sweep.ts";
-
-checkArchitecture(process.env);
-// The initialisation waits for what the first event would wait for: a function may be frozen as soon as it is over.
+/**
+ * What the image runs: Lambda calls `index.<function>`. DuckDB's process starts first, and loads while the functions do.
+ * `_HANDLER` is Lambda's.
+ */
 const name = process.env["_HANDLER"]?.split(".").at(-1);
-if (name === "ingest" || name === "query") await (await processPond()).warm[name]();
+const bucket = process.env[environmentNames.store]?.startsWith("s3://");
+const extensions = extensionsFrom(process.env);
+// The ingest engine reads local files alone.
+const preparation = name === "query" && bucket ? { extensions } : undefined;
+const worker = name === "ingest" || name === "query" ? forkSpareWorker(preparation) : undefined;
+
+// For what is loaded from here on: stack traces then name the files that people wrote.
+process.setSourceMapsEnabled(true);
+export const { hello, ingest, query, sweep } = await import("./functions.ts");
+
+// Of one that no engine took, as the initialisation failed or had no use for it.
+worker?.abandon();

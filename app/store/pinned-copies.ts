@@ -1,4 +1,6 @@
-import fs from "node:fs/promises";
+import fs from "node:fs";
+import pLimit from "p-limit";
+import { before } from "../deadline.ts";
 import type { ObjectSummary, Store } from "./store.ts";
 
 export interface PinnedCopiesLimits {
@@ -7,6 +9,9 @@ export interface PinnedCopiesLimits {
   /** Bytes of all copies together. */
   totalBytes: number;
 }
+
+/** Enough to hide the latency of each: as many as the store keeps connections. */
+const fetchesAtOnce = 64;
 
 export type Version = Pick<ObjectSummary, "key" | "etag" | "size">;
 
@@ -28,6 +33,7 @@ export class PinnedCopies {
   readonly #limits: PinnedCopiesLimits;
   /** In the order of their last use. */
   readonly #copies = new Map<string, Copy>();
+  readonly #limit = pLimit(fetchesAtOnce);
   #bytes = 0;
 
   /** @param folder for the copies alone; whoever made it removes it */
@@ -40,15 +46,18 @@ export class PinnedCopies {
   /**
    * Calls `work` with where each version is read: its copy, or where it lies, for what is too large or for which there
    * is no room.
+   * @param deadline by which the copies must be there, in ms since the epoch; undefined for none
    * @returns undefined where one of them is no longer in the store; `work` was not called then
    */
   async with<T>(
     versions: readonly Version[],
     work: (paths: string[]) => Promise<T>,
+    deadline?: number,
   ): Promise<T | undefined> {
     const taken = versions.map((version) => this.#take(version));
     try {
-      const settled = await Promise.allSettled(taken.map((copy) => copy?.path));
+      const all = Promise.allSettled(taken.map((copy) => copy?.path));
+      const settled = await before(deadline, all);
       const failed = settled.find((one) => one.status === "rejected");
       if (failed !== undefined) throw failed.reason;
       const paths: string[] = [];
@@ -75,7 +84,9 @@ export class PinnedCopies {
       return before;
     }
     if (!this.#makeRoom(size)) return undefined;
-    const path = this.#store.checkOut(key, etag, this.#folder).then((copy) => copy?.path);
+    const path = this.#limit(() => this.#store.checkOut(key, etag, this.#folder)).then(
+      (found) => found?.path,
+    );
     const copy: Copy = { size, path, users: 1 };
     this.#copies.set(id, copy);
     this.#bytes += size;
@@ -102,8 +113,9 @@ export class PinnedCopies {
     this.#copies.delete(id);
     this.#bytes -= copy.size;
     copy.path.then(
-      async (path) => {
-        if (path !== undefined) await fs.rm(path, { force: true });
+      (path) => {
+        // At once: the room is given to somebody else.
+        if (path !== undefined) fs.rmSync(path, { force: true });
       },
       () => {},
     );

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { clientOf } from "../../app/http/tokens.ts";
+import { clientOf, parseTokens } from "../../app/http/tokens.ts";
+import { failure } from "../failure.ts";
 
 describe("clientOf", () => {
   const tokens = { alice: "a-token", bob: "b-token" };
@@ -66,4 +67,28 @@ describe("clientOf", () => {
       }),
     );
   });
+});
+
+describe("parseTokens", () => {
+  it("takes one token, or one for each client", () => {
+    expect(parseTokens(" 0123456789abcdef\n")).to.deep.equal({ token: "0123456789abcdef" });
+    expect(parseTokens('{"ann": "0123456789abcdef"}')).to.deep.equal({ ann: "0123456789abcdef" });
+  });
+
+  for (const secret of [
+    "",
+    "short",
+    "two words 0123456789",
+    "{}",
+    '{"a": 1}',
+    '{"a": "short"}',
+    "{",
+  ]) {
+    it(`refuses ${JSON.stringify(secret)}, and doesn't repeat it`, () => {
+      const error = failure(() => parseTokens(secret));
+
+      expect(error.code).to.equal("secret-invalid");
+      if (secret.length > 2) expect(error.message).to.not.contain(secret);
+    });
+  }
 });

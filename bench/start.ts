@@ -1,0 +1,122 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import fs from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { architectures, environmentNames, handlerOf } from "../app/contract.ts";
+import { emulatorKeys, extensionFor } from "../test/s3/emulator.ts";
+
+/**
+ * How long a function takes from the start of its process to its first query's answer, beside a bare script that loads
+ * DuckDB and httpfs and asks for a 1. Runs alternate, so that whatever else the machine does hits both alike.
+ *
+ *   npm run bench:start [-- --runs 15]
+ */
+const root = fileURLToPath(new URL("../", import.meta.url));
+const folder = path.join(root, ".cache/bench-start");
+const runs = Number(process.argv[process.argv.indexOf("--runs") + 1] || 15) || 15;
+const goal = 1.4;
+const mostBundleBytes = 1.5e6;
+
+const here = Object.values(architectures).find(({ node }) => node === process.arch);
+if (here === undefined) throw new Error(`no function runs on ${process.arch}`);
+const extensions = process.env[environmentNames.extensions] ?? (await extensionFor(here.duckdb));
+
+await fs.rm(folder, { recursive: true, force: true });
+await command([path.join(root, "docker/bundle.ts"), folder]);
+// As Lambda's runtime does: the module first, then an event.
+await fs.writeFile(
+  path.join(folder, "invoke.mjs"),
+  `import { query } from "./index.mjs";
+const body = JSON.stringify({ sql: "SELECT 1 AS one" });
+const http = { method: "POST", path: "/query" };
+const context = { awsRequestId: "bench", functionName: "query", getRemainingTimeInMillis: () => 30_000 };
+const headers = { "content-type": "application/json" };
+const answer = await query({ version: "2.0", rawPath: "/query", rawQueryString: "format=ndjson", headers, requestContext: { http }, body }, context);
+process.stdout.write(answer.body);
+process.exit();
+`,
+);
+
+const contenders = {
+  floor: { args: [path.join(root, "bench/floor.mjs"), extensions], answer: /^\[\[1\]\]\n$/ },
+  millpond: { args: [path.join(folder, "invoke.mjs")], answer: /^\{"one":1\}\n$/ },
+} as const;
+type Name = keyof typeof contenders;
+const names = Object.keys(contenders) as Name[];
+const times: Record<Name, number[]> = { floor: [], millpond: [] };
+
+// The first of each warms the disk's cache.
+for (let run = 0; run <= runs; run += 1) {
+  for (const name of run % 2 === 0 ? names : names.toReversed()) {
+    const { args, answer } = contenders[name];
+    const took = await command(args, answer);
+    if (run > 0) times[name].push(took);
+  }
+  if (process.stderr.isTTY) process.stderr.write(`\rrun ${run} of ${runs} `);
+}
+if (process.stderr.isTTY) process.stderr.write("\r");
+
+const modules = (await fs.readdir(folder, { recursive: true })).filter(
+  (file) => file.endsWith(".mjs") && file !== "invoke.mjs",
+);
+let bundleBytes = 0;
+for (const file of modules) bundleBytes += (await fs.stat(path.join(folder, file))).size;
+const ratio = median(times.millpond) / median(times.floor);
+print(
+  "machine",
+  `${os.cpus()[0]?.model.trim()}, ${os.availableParallelism()} cores, Node ${process.version}`,
+);
+for (const name of names) {
+  const [least, most] = [Math.min(...times[name]), Math.max(...times[name])];
+  print(name, `${ms(median(times[name]))} median of ${runs} (${ms(least)} to ${ms(most)})`);
+}
+print("ratio", `${ratio.toFixed(2)}, goal at most ${goal}`);
+print("bundle", `${(bundleBytes / 1e6).toFixed(2)} MB, goal at most ${mostBundleBytes / 1e6} MB`);
+process.exitCode = ratio <= goal && bundleBytes <= mostBundleBytes ? 0 : 1;
+
+/** @returns milliseconds from the start of a process to its answer */
+async function command(args: readonly string[], answer?: RegExp): Promise<number> {
+  const begun = performance.now();
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    env: {
+      ...emulatorKeys,
+      _HANDLER: handlerOf("query"),
+      AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "1769",
+      LOG_LEVEL: "error",
+      [environmentNames.store]: "s3://bench",
+      [environmentNames.auth]: "none",
+      // As in the image.
+      [environmentNames.sealedExtensions]: extensions,
+    },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let text = "";
+  let took = 0;
+  child.stdout.on("data", (chunk: Buffer) => {
+    if (took === 0) took = performance.now() - begun;
+    text += chunk.toString();
+  });
+  const [code] = (await once(child, "close")) as [number | null];
+  if (code !== 0 || (answer !== undefined && !answer.test(text))) {
+    throw new Error(`${args.join(" ")} ended with ${code} and said ${text}`);
+  }
+  return took;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const [low, high] = [sorted[middle - 1] ?? 0, sorted[middle] ?? 0];
+  return sorted.length % 2 === 1 ? high : (low + high) / 2;
+}
+
+function ms(value: number): string {
+  return `${Math.round(value)} ms`;
+}
+
+function print(what: string, text: string): void {
+  process.stdout.write(`${what.padEnd(10)}${text}\n`);
+}
