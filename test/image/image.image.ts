@@ -39,6 +39,9 @@ const hosts = (Object.keys(architectures) as Architecture[]).filter(
 );
 const mebibyte = 1024 * 1024;
 
+/** Not the one that whoever runs the tests may have built. */
+const tagOf = (architecture: Architecture) => `millpond-test:${architecture}`;
+
 /** Whether this machine runs programs of another one's architecture. */
 async function runs(architecture: Architecture): Promise<boolean> {
   if (hosts.includes(architecture)) return true;
@@ -73,7 +76,10 @@ describe("the image", function () {
     );
   });
   after(async () => {
-    if (work !== undefined) await fs.rm(work, { recursive: true });
+    if (work === undefined) return;
+    await fs.rm(work, { recursive: true });
+    const built = await docker("image", "ls", "--quiet", "--filter", "reference=millpond-test");
+    if (built !== "") await docker("image", "rm", "--force", ...new Set(built.split("\n")));
   });
 
   const containers: FunctionContainer[] = [];
@@ -87,7 +93,7 @@ describe("the image", function () {
   ): Promise<FunctionContainer> {
     const { bucket = "pond", environment, ...rest } = options;
     const container = await FunctionContainer.start({
-      image: `millpond:${architecture}`,
+      image: tagOf(architecture),
       handler: handlerOf(name),
       platform: architectures[architecture].platform,
       memoryMiB: 1024,
@@ -144,13 +150,13 @@ describe("the image", function () {
           process.stderr.write(`skipped: this machine does not run programs for ${platform}\n`);
           this.skip();
         }
-        const built = await image("--platform", platform, ...given);
+        const built = await image("--platform", platform, "--tag", tagOf(architecture), ...given);
         expect(built.code, built.text).to.equal(0);
-        layers = await lastLayers(`millpond:${architecture}`, 3, path.join(work, architecture));
+        layers = await lastLayers(tagOf(architecture), 3, path.join(work, architecture));
       });
 
       it("says what it was built for", async () => {
-        const inspected = await docker("image", "inspect", `millpond:${architecture}`);
+        const inspected = await docker("image", "inspect", tagOf(architecture));
         const [{ Architecture: found, Config }] = JSON.parse(inspected) as [
           { Architecture: string; Config: { Labels: Record<string, string>; Env: string[] } },
         ];
@@ -319,7 +325,7 @@ describe("the image", function () {
     });
 
     it("pushes only the bundle again when only the code changed", async () => {
-      const before = await lastLayers(`millpond:${own}`, 3, path.join(work, "before"));
+      const before = await lastLayers(tagOf(own), 3, path.join(work, "before"));
       const tree = path.join(work, "tree");
       const root = fileURLToPath(new URL("../../", import.meta.url));
       for (const name of ["app", "cli", "docker", "queries", ".dockerignore", ".npmrc"]) {
@@ -333,7 +339,7 @@ describe("the image", function () {
       await fs.writeFile(hello, (await fs.readFile(hello, "utf8")).replace("Hello", "Good day"));
 
       // As on a machine that never built it before.
-      const tag = `millpond:${own}-changed`;
+      const tag = `${tagOf(own)}-changed`;
       const args = [
         "--platform",
         architectures[own].platform,
@@ -371,7 +377,7 @@ describe("the image", function () {
       await fs.writeFile(path.join(folder, name), content);
 
       const built = await image(
-        ...["--platform", architectures[own].platform, "--tag", "millpond:wrong", ...given],
+        ...["--platform", architectures[own].platform, "--tag", "millpond-test:wrong", ...given],
         ...["--build-context", `extensions=${wrong}`],
       );
 
