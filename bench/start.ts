@@ -21,7 +21,14 @@ const mostBundleBytes = 1.5e6;
 
 const here = Object.values(architectures).find(({ node }) => node === process.arch);
 if (here === undefined) throw new Error(`no function runs on ${process.arch}`);
-const extensions = process.env[environmentNames.extensions] ?? (await extensionFor(here.duckdb));
+const extensions =
+  process.env[environmentNames.extensions] ??
+  (await extensionFor(here.duckdb).catch((error: Error) => {
+    process.stderr.write(
+      `error: httpfs can't be had: ${error.message}; install Python 3, or name a folder of DuckDB's extensions in ${environmentNames.extensions}\n`,
+    );
+    process.exit(1);
+  }));
 
 await fs.rm(folder, { recursive: true, force: true });
 await command([path.join(root, "docker/bundle.ts"), folder]);

@@ -90,6 +90,8 @@ const pypiPlatforms: Readonly<Record<string, string>> = {
  * @returns the folder: `<folder>/v<version>/<platform>/httpfs.duckdb_extension`
  */
 export async function extensionFor(platform: string): Promise<string> {
+  const missing = await installPython();
+  if (missing !== undefined) throw new Error(missing);
   const folder = path.join(venv, "extensions");
   const name = "duckdb-extension-httpfs";
   const pinned = (await fs.readFile(requirements, "utf8"))
