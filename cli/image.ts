@@ -43,7 +43,7 @@ export function imageCommand(): Command {
     .addHelpText(
       "after",
       `
-The registries' certificate, where a proxy has one of its own, is taken from NODE_EXTRA_CA_CERTS.
+The registry's certificate, where a proxy has one of its own, is npm's cafile, or NODE_EXTRA_CA_CERTS.
 Exit code: 0 built, or as expected; 1 it failed, or is for another architecture; 2 the call is wrong.`,
     )
     .action(async ({ cache, ...options }: Omit<ImageOptions, "noCache"> & { cache: boolean }) => {
@@ -67,7 +67,8 @@ async function buildImage(options: ImageOptions): Promise<void> {
   const architecture = architectureOf(options.platform);
   const { platform } = architectures[architecture];
   const tag = options.tag ?? `millpond:${architecture}`;
-  const certificate = process.env["NODE_EXTRA_CA_CERTS"];
+  // As npm knows it, or Node.
+  const certificate = process.env["npm_config_cafile"] ?? process.env["NODE_EXTRA_CA_CERTS"];
   await docker(
     [
       "buildx",
