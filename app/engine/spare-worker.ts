@@ -25,6 +25,8 @@ export function forkWorker(): ChildProcess {
  */
 export function forkSpareWorker(preparation: WorkerPreparation | undefined): { abandon(): void } {
   const spare = forkWorker();
+  // One that could not start is not taken, and the engine hears of the next.
+  spare.once("error", () => {});
   if (preparation !== undefined) {
     spare.send({ kind: "prepare", preparation } satisfies ToWorker, () => {
       // One that has died is not taken.

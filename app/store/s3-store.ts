@@ -60,7 +60,7 @@ const partRetries = 3;
 /** How long a socket is kept without use: S3 closes them some time later, and a frozen function doesn't hear of it. */
 const idleMs = 15_000;
 /** How long a socket in use may be silent: its other end may have gone while the function was frozen. */
-const silenceMs = 3000;
+const silenceMs = 5000;
 /** Sockets kept: enough to hide the latency of many small objects. */
 const sockets = 64;
 

@@ -1,0 +1,50 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { PutObjectCommand } from "@aws-sdk/client-s3";
+import { expect } from "chai";
+import { environmentNames } from "../../app/contract.ts";
+import { type Emulator, emulatorClient, newBucket } from "../s3/emulator.ts";
+import { emulatorOf } from "../s3/fixtures.ts";
+
+const run = promisify(execFile);
+
+describe("invoke on a bucket", function () {
+  this.timeout(60_000);
+  let emulator: Emulator;
+  let bucket: string;
+  before(async function () {
+    emulator = emulatorOf(this);
+    const client = emulatorClient(emulator.endpoint);
+    bucket = await newBucket(client);
+    const Body = "id,name\n1,Ann\n";
+    await client.send(
+      new PutObjectCommand({ Bucket: bucket, Key: "inbox/people.csv", Body: Buffer.from(Body) }),
+    );
+  });
+
+  async function invoke(name: string, event: object): Promise<Record<string, unknown>> {
+    const args = ["cli/millpond.ts", "invoke", "-f", name, "-d", JSON.stringify(event)];
+    const { stdout } = await run(process.execPath, args, {
+      env: {
+        ...process.env,
+        AWS_ENDPOINT_URL: emulator.endpoint,
+        [environmentNames.store]: `s3://${bucket}`,
+        [environmentNames.extensions]: emulator.extensions,
+      },
+    });
+    return JSON.parse(stdout) as Record<string, unknown>;
+  }
+
+  it("loads what is there, and answers", async () => {
+    const swept = await invoke("sweep", {});
+    const answer = await invoke("query", {
+      version: "2.0",
+      rawPath: "/query",
+      rawQueryString: "format=csv&sql=FROM%20people",
+      requestContext: { http: { method: "GET", path: "/query" } },
+    });
+
+    expect(swept).to.deep.equal({ sources: 1, announced: 1 });
+    expect(answer).to.include({ statusCode: 200, body: "id,name\n1,Ann\n" });
+  });
+});
