@@ -5,7 +5,7 @@ import { type BuildOptions, build } from "esbuild";
  * Bundles the functions:
  *
  * - `index.mjs`, what Lambda loads: a few lines that start DuckDB's process before anything else
- * - `functions.mjs`, a handler for each function, and `chunks/`, what only some of them need, loaded when they do
+ * - `handlers.mjs`, a handler for each function, and `chunks/`, what only some of them need, loaded when they do
  * - `worker.mjs`, the process that holds DuckDB, whose native part stays a package beside it
  *
  *   node docker/bundle.ts <folder>
@@ -36,13 +36,13 @@ const common: BuildOptions = {
 
 await build({
   ...common,
-  entryPoints: { index: "app/functions/index.ts", worker: "app/engine/worker.ts" },
+  entryPoints: { index: "app/functions/image.ts", worker: "app/engine/worker.ts" },
   plugins: [
     {
-      name: "functions-apart",
+      name: "handlers-apart",
       setup({ onResolve }) {
-        onResolve({ filter: /^\.\/functions\.ts$/ }, () => ({
-          path: "./functions.mjs",
+        onResolve({ filter: /^\.\/handlers\.ts$/ }, () => ({
+          path: "./handlers.mjs",
           external: true,
         }));
       },
@@ -51,7 +51,7 @@ await build({
 });
 await build({
   ...common,
-  entryPoints: { functions: "app/functions/functions.ts" },
+  entryPoints: { handlers: "app/functions/handlers.ts" },
   splitting: true,
   chunkNames: "chunks/[name]-[hash]",
 });

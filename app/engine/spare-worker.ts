@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { ToWorker, WorkerPreparation } from "./protocol.ts";
 
-/** Where a spare worker waits: the bundles of index and functions each have this module, but only one global. */
+/** Where a spare worker waits: the bundles of index and handlers each have this module, but only one global. */
 const shelf = globalThis as { [spareWorker]?: ChildProcess | undefined };
 const spareWorker = Symbol.for("millpond.spare-worker");
 

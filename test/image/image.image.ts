@@ -173,7 +173,7 @@ describe("the image", function () {
         const allowed = [
           /^opt\/millpond\/extensions\/v[\d.]+\/linux_\w+\/httpfs\.duckdb_extension$/,
           /^var\/task\/node_modules\/@duckdb\/node-bindings[\w-]*\/(package\.json|LICENSE|duckdb\.(js|node)|libduckdb\.so)$/,
-          /^var\/task\/(index|functions|worker|chunks\/[\w-]+)\.mjs(\.map)?$/,
+          /^var\/task\/(index|handlers|worker|chunks\/[\w-]+)\.mjs(\.map)?$/,
           /^var\/task\/queries\/\w+\.sql$/,
         ];
         const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
