@@ -37,6 +37,8 @@ export const environmentNames = {
   sealedExtensions: "MILLPOND_SEALED_EXTENSIONS",
   /** Prefix of the stage's parameters in SSM, which hold its secrets, such as `/millpond/dev/`. */
   secrets: "MILLPOND_SECRETS",
+  /** ARN of the topic that `sweep` announces on what no event told of. @default - it hands it to `ingest` itself */
+  topic: "MILLPOND_TOPIC",
   /** Who may query: `token`, whoever sends one of the secret `tokens`; `none`, whoever gets here. @default token for a bucket, none for a folder */
   auth: "MILLPOND_AUTH",
   /** What the stage's functions run on: `arm64` or `x86_64`. Set by the stack. */

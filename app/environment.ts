@@ -63,6 +63,19 @@ const storeUrl = v.pipe(
   ),
 );
 
+/** An empty variable is how shells unset one for a command. */
+const endpointUrl = (name: string) =>
+  v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(
+        /^(https?:\/\/[^/]+\/?)?$/,
+        (issue) => `${name} must be http://<host>[:<port>] or https://…, got "${issue.input}"`,
+      ),
+      v.transform((text) => (text === "" ? undefined : text)),
+    ),
+  );
+
 const schema = v.object({
   [names.store]: storeUrl,
   [names.extensions]: v.optional(absolutePath(names.extensions)),
@@ -83,8 +96,8 @@ const schema = v.object({
       (issue) => `${names.auth} must be token or none, got "${issue.input}"`,
     ),
   ),
-  AWS_ENDPOINT_URL: v.optional(v.string()),
-  AWS_ENDPOINT_URL_S3: v.optional(v.string()),
+  AWS_ENDPOINT_URL: endpointUrl("AWS_ENDPOINT_URL"),
+  AWS_ENDPOINT_URL_S3: endpointUrl("AWS_ENDPOINT_URL_S3"),
   [names.queries]: v.optional(absolutePath(names.queries)),
   [names.memoryMiB]: wholeNumber(names.memoryMiB, 128, 1_048_576),
   [names.diskMiB]: wholeNumber(names.diskMiB, 1, 104_857_600),
@@ -140,8 +153,7 @@ export function readSettings(environment: Environment): Settings {
 
 function storeLocation(text: string, endpoint: string | undefined): StoreLocation {
   const bucket = bucketUrl.exec(text)?.[1];
-  // An empty variable is how shells unset one for a command.
   return bucket === undefined
     ? { kind: "folder", path: path.resolve(text) }
-    : { kind: "bucket", bucket, endpoint: endpoint === "" ? undefined : endpoint };
+    : { kind: "bucket", bucket, endpoint };
 }

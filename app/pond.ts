@@ -2,6 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import type { Hono } from "hono";
 import { environmentNames, prefixes, secretNames } from "./contract.ts";
+import { before } from "./deadline.ts";
 import { Engine, type EngineBucket } from "./engine/engine.ts";
 import type { Settings, StoreLocation } from "./environment.ts";
 import { MillpondError } from "./errors.ts";
@@ -11,7 +12,7 @@ import { SavedQueries } from "./flow/saved-queries.ts";
 import { createHttpApp } from "./http/app.ts";
 import { parseTokens, type Tokens } from "./http/tokens.ts";
 import type { Logger } from "./logger.ts";
-import { PinnedCopies, type PinnedCopiesLimits } from "./store/pinned-copies.ts";
+import { PinnedCopies } from "./store/pinned-copies.ts";
 import type { Store } from "./store/store.ts";
 import { openWorkspace } from "./workspace.ts";
 
@@ -38,6 +39,10 @@ export interface PondOptions {
 }
 
 const mebibyte = 1024 * 1024;
+/** One GET of this size takes about as long as the three requests of a remote reader. */
+const largestCopyBytes = mebibyte;
+/** How long an initialisation may wait: Lambda ends one after 10 s, and begins again. */
+const warmMs = 5000;
 
 /**
  * Puts a pond together. Nothing runs yet: the engines start with their first request.
@@ -60,12 +65,14 @@ export async function openPond(
 
   // Two engines, so that neither may touch what the other needs: the one that reads strangers' files sees no table,
   // and no network; the one that runs strangers' SQL no inbox.
+  const copiesMiB = remote === undefined ? 0 : Math.floor(settings.diskMiB / 4);
   const engine = (name: string, allowedDirectories: string[], from?: EngineBucket) =>
     new Engine({
       allowedDirectories,
       temporaryDirectory: path.join(folders.spill, name),
       memoryMiB: engineMemory(settings.memoryMiB),
-      diskMiB: settings.diskMiB,
+      // What it spills and the copies are on one disk.
+      diskMiB: settings.diskMiB - (from === undefined ? 0 : copiesMiB),
       threads: settings.threads,
       bucket: from,
       onEvent: ({ kind, ...facts }) =>
@@ -81,7 +88,10 @@ export async function openPond(
   const copies =
     remote === undefined
       ? undefined
-      : new PinnedCopies(store, folders.copies, copiesLimits(settings.diskMiB));
+      : new PinnedCopies(store, folders.copies, {
+          objectBytes: largestCopyBytes,
+          totalBytes: copiesMiB * mebibyte,
+        });
   const catalog = new Catalog(store, queryEngine, copies);
   const tokens = await tokensFrom(settings, given);
 
@@ -102,10 +112,12 @@ export async function openPond(
     }),
     warm: {
       ingest: async () => {
-        await Promise.allSettled([ingestEngine.start()]);
+        await Promise.allSettled([before(Date.now() + warmMs, ingestEngine.start())]);
       },
       query: async () => {
-        await Promise.allSettled([queryEngine.start(), tokens?.()]);
+        const parts: Promise<unknown>[] = [queryEngine.start()];
+        if (tokens !== undefined) parts.push(tokens());
+        await Promise.allSettled(parts.map((part) => before(Date.now() + warmMs, part)));
       },
     },
     close: async () => {
@@ -163,9 +175,4 @@ async function tokensFrom(
 /** What DuckDB may plan with: the rest is for the two processes around it, and for what it doesn't count. */
 function engineMemory(memoryMiB: number): number {
   return Math.max(64, Math.floor(memoryMiB * 0.75) - 128);
-}
-
-/** One GET of this size takes about as long as the three requests of a remote reader; and spilling needs disk, too. */
-function copiesLimits(diskMiB: number): PinnedCopiesLimits {
-  return { objectBytes: mebibyte, totalBytes: (diskMiB / 4) * mebibyte };
 }

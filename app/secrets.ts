@@ -1,4 +1,5 @@
 import { GetParameterCommand, SSMClient, SSMServiceException } from "@aws-sdk/client-ssm";
+import { before } from "./deadline.ts";
 import { MillpondError, messageOf } from "./errors.ts";
 
 export interface SecretsOptions {
@@ -14,7 +15,14 @@ interface Held {
   value: string;
   /** When it was read, in ms since the epoch: the clock goes on while a function is frozen. */
   at: number;
+  /** Until when SSM, which could not be reached, is left alone. */
+  retryAt: number;
 }
+
+/** How long a caller waits for a newer value than the one that there is. */
+const patienceMs = 1000;
+/** How long SSM is left alone after it could not be reached. */
+const backOffMs = 30_000;
 
 /**
  * The stage's secrets: SecureString parameters of SSM, read at first use. Renewed on use, not by a timer, which a frozen
@@ -35,30 +43,37 @@ export class Secrets {
     this.#client = new SSMClient({
       retryMode: "adaptive",
       maxAttempts: 4,
-      requestHandler: { connectionTimeout: 3000, socketTimeout: 5000 },
+      requestHandler: { connectionTimeout: 2000, socketTimeout: 3000 },
     });
   }
 
   /**
    * The value of one secret.
-   * @throws MillpondError `secret-missing` or `secret-denied`, with the parameter's name and what is needed
+   * @throws MillpondError `secret-missing` or `secret-denied`, with the parameter's name and what is needed;
+   * `secret-unavailable`, retryable
    */
   async get(name: string): Promise<string> {
     const held = this.#held.get(name);
     const age = held === undefined ? Number.POSITIVE_INFINITY : Date.now() - held.at;
     // A clock that was set back makes no value young for ever.
     if (held !== undefined && age >= 0 && age < this.#lifetimeMs) return held.value;
+    const usable = held !== undefined && Math.abs(age) < this.#graceMs;
+    if (usable && Date.now() < held.retryAt) return held.value;
     let reading = this.#reading.get(name);
     if (reading === undefined) {
       reading = this.#read(name).finally(() => this.#reading.delete(name));
       this.#reading.set(name, reading);
     }
     try {
-      return await reading;
+      // Nobody waits long for what they already have.
+      return await before(usable ? Date.now() + patienceMs : undefined, reading);
     } catch (error) {
-      const unreachable = error instanceof MillpondError && error.retryable;
-      if (held !== undefined && unreachable && age < this.#graceMs) return held.value;
-      this.#held.delete(name);
+      const late = error instanceof MillpondError && (error.retryable || error.code === "deadline");
+      if (usable && late) {
+        held.retryAt = Date.now() + backOffMs;
+        return held.value;
+      }
+      if (!late) this.#held.delete(name);
       throw error;
     }
   }
@@ -75,7 +90,7 @@ export class Secrets {
       throw ssmError(error, parameter);
     }
     if (value === undefined) throw missing(parameter);
-    this.#held.set(name, { value, at: Date.now() });
+    this.#held.set(name, { value, at: Date.now(), retryAt: 0 });
     return value;
   }
 }
@@ -92,8 +107,8 @@ function ssmError(error: unknown, parameter: string): MillpondError {
     );
   }
   const message = `can't read ${parameter} from SSM: ${messageOf(error)}`;
-  const denied = answered && error.$fault === "client" && error.$retryable === undefined;
-  return new MillpondError("secret-unavailable", message, { retryable: !denied, ...cause });
+  // Throttled, broken for a while, or out of reach: whatever it is, the value was not taken back.
+  return new MillpondError("secret-unavailable", message, { retryable: true, ...cause });
 }
 
 function missing(parameter: string, cause?: unknown): MillpondError {

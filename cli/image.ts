@@ -1,3 +1,5 @@
+import fs from "node:fs/promises";
+import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
@@ -130,6 +132,11 @@ interface RunOptions {
   env: string[];
 }
 
+/** What a container calls the machine that it runs on. */
+const hostInContainer = "host.docker.internal";
+/** A user and a group without rights, as Lambda's. */
+const unprivileged = "993:990";
+
 /** Variables of the caller that make sense in a container: no paths of this machine. */
 const passedOn =
   /^(AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|REGION|DEFAULT_REGION|ENDPOINT_URL\w*)|LOG_LEVEL|MILLPOND_(?!EXTENSIONS|SEALED_|QUERIES|IMAGE_)\w+)$/;
@@ -138,7 +145,11 @@ export function imageRunCommand(): Command {
   return new Command("image-run")
     .description("run one function of the image, behind Lambda's runtime interface emulator")
     .argument("<function>", `one of ${functionNames.join(", ")}`)
-    .addOption(platformOption("the image to run"))
+    .addOption(
+      new Option("--platform <platform>", "the image to run (default: this machine's)").choices(
+        platforms,
+      ),
+    )
     .option("--tag <name>", "the image (default: millpond:<architecture>)")
     .option("--port <number>", "the port on this machine", "9000")
     .option("--memory <MiB>", "what the function may use", "1769")
@@ -173,8 +184,19 @@ your environment, so MILLPOND_STORE=s3://<bucket> works on a bucket with your ri
 }
 
 async function runImage(name: FunctionName, options: RunOptions): Promise<void> {
-  const architecture = architectureOf(options.platform);
+  const architecture =
+    options.platform === undefined ? ownArchitecture() : architectureOf(options.platform);
   const { platform } = architectures[architecture];
+  const tag = options.tag ?? `millpond:${architecture}`;
+  await docker(["image", "inspect", tag, "--format", "{{.Id}}"], {
+    show: false,
+    quiet: true,
+  }).catch((error: MillpondError) => {
+    if (error.code === "docker-missing") throw error;
+    throw new UsageError(
+      `there is no image ${tag} here: build it first, npm run image -- --platform ${platform}`,
+    );
+  });
   const mounted = options.dir === undefined ? undefined : path.resolve(options.dir);
   const environment = new Map<string, string>([
     [environmentNames.store, mounted === undefined ? "/tmp/pond" : "/pond"],
@@ -192,27 +214,43 @@ async function runImage(name: FunctionName, options: RunOptions): Promise<void> 
     ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE", options.memory],
     ["AWS_LAMBDA_FUNCTION_TIMEOUT", "900"],
   ]);
-  // By name alone: values on a command line can be read by everybody on the machine.
-  for (const [key, value] of environment) process.env[key] = value;
+  for (const [key, value] of environment) {
+    if (/[\r\n]/.test(value))
+      throw new UsageError(`${key} has several lines, which Docker does not take`);
+    if (!key.startsWith("AWS_ENDPOINT_URL")) continue;
+    // In the container these names are the container's own.
+    environment.set(key, value.replace(/\/\/(127\.0\.0\.1|localhost)\b/, `//${hostInContainer}`));
+  }
+  // In a file that only we can read: values on a command line can be read by everybody on the machine.
+  const folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-run-"));
+  const environmentFile = path.join(folder, "environment");
+  const lines = [...environment].map(([key, value]) => `${key}=${value}\n`);
+  await fs.writeFile(environmentFile, lines.join(""), { mode: 0o600 });
   const url = `http://127.0.0.1:${options.port}/2015-03-31/functions/function/invocations`;
+  const user = mounted === undefined ? unprivileged : `${process.getuid?.()}:${process.getgid?.()}`;
   process.stdout.write(
     `${name} waits for events: curl --data @events/<event>.json ${url}\nCtrl-C ends it.\n`,
   );
-  await docker(
-    [
-      ...["run", "--rm", "--platform", platform, "--publish", `127.0.0.1:${options.port}:8080`],
-      ...["--read-only", "--tmpfs", "/tmp:mode=1777", "--memory", `${options.memory}m`],
-      ...[
-        "--user",
-        mounted === undefined ? "993:990" : `${process.getuid?.()}:${process.getgid?.()}`,
+  try {
+    await docker(
+      [
+        ...["run", "--rm", "--platform", platform, "--publish", `127.0.0.1:${options.port}:8080`],
+        ...["--read-only", "--tmpfs", "/tmp:mode=1777", "--memory", `${options.memory}m`],
+        ...["--user", user, "--env-file", environmentFile],
+        ...["--add-host", `${hostInContainer}:host-gateway`],
+        ...(mounted === undefined ? [] : ["--volume", `${mounted}:/pond`]),
+        tag,
+        handlerOf(name),
       ],
-      // So that a bucket on this machine's own network can be reached, as an emulator's.
-      ...["--add-host", "host.docker.internal:host-gateway"],
-      ...(mounted === undefined ? [] : ["--volume", `${mounted}:/pond`]),
-      ...[...environment.keys()].flatMap((key) => ["--env", key]),
-      options.tag ?? `millpond:${architecture}`,
-      handlerOf(name),
-    ],
-    { show: true },
-  );
+      { show: true },
+    );
+  } finally {
+    await fs.rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** What this machine runs without an emulator. */
+function ownArchitecture(): Architecture {
+  const names = Object.keys(architectures) as Architecture[];
+  return names.find((name) => architectures[name].node === process.arch) ?? defaultArchitecture;
 }

@@ -198,7 +198,7 @@ async function load(pond: Pond, topic: LocalTopic, say: (text: string) => void):
     pond.logger.level = level;
   }
   const tables = await pond.catalog.summaries({});
-  const rejections = await pond.catalog.rejections();
+  const rejections = await pond.catalog.rejections({});
   if (tables.length === 0) say("There is no table yet.");
   else sayTables(tables, stale.length, performance.now() - begun, say);
   if (rejections.length > 0) {

@@ -97,6 +97,18 @@ describe("Secrets", () => {
       });
     });
 
+    it("goes on with what it has while the service is throttled", async () => {
+      answer = { status: 200, type: "", value: "held" };
+      const secrets = new Secrets({ prefix, lifetimeMs: 0 });
+      await secrets.get("a");
+      answer = { status: 400, type: "ThrottlingException" };
+
+      expect(await secrets.get("a")).to.equal("held");
+      asked = 0;
+      expect(await secrets.get("a")).to.equal("held");
+      expect(asked, "asked again at once").to.equal(0);
+    });
+
     it("goes on with nothing that was taken back", async () => {
       answer = { status: 200, type: "", value: "held" };
       const secrets = new Secrets({ prefix, lifetimeMs: 0 });

@@ -68,9 +68,10 @@ export async function useKeys(connection: DuckDBConnection, bucket: BucketSetup)
     await connection.run(`CREATE OR REPLACE TEMPORARY SECRET lake (${options})`);
     // The first use sets up what a locked configuration no longer lets it.
     await connection.run(`FROM which_secret(${quoteLiteral(scope)}, 's3')`);
-  } catch {
-    // DuckDB's message may quote the statement, and with it the keys.
-    throw new MillpondError("store-credentials", `DuckDB does not take the keys for ${scope}`);
+  } catch (error) {
+    // Only what kind of error it is: DuckDB's message may quote the statement, and with it the keys.
+    const kind = messageOf(error).split(":")[0];
+    throw new MillpondError("store-credentials", `DuckDB does not take keys for ${scope}: ${kind}`);
   }
 }
 

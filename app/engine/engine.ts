@@ -46,6 +46,8 @@ interface Pending {
   request: WorkerRequest;
   /** Which worker has it now. */
   worker: Worker | undefined;
+  /** Whether the worker was told of it. */
+  sent: boolean;
   /** Answered, failed or given up: whoever still holds it lets it go. */
   settled: boolean;
   /** Workers that have ended under it. */
@@ -96,6 +98,7 @@ export class Engine {
     const pending: Pending = {
       request,
       worker: undefined,
+      sent: false,
       settled: false,
       deaths: 0,
       resolve,
@@ -108,7 +111,8 @@ export class Engine {
         const { worker } = pending;
         pending.settled = true;
         reject(new MillpondError("deadline", "time is up: the engine was stopped"));
-        if (worker?.pending.delete(id)) this.#kill(worker);
+        // One that was never told of it is not what is late.
+        if (worker?.pending.delete(id) && pending.sent) this.#kill(worker);
       }, left);
     }
     try {
@@ -143,13 +147,14 @@ export class Engine {
     }
     const worker = this.#current();
     pending.worker = worker;
+    pending.sent = false;
     worker.pending.set(id, pending);
     this.#hand(worker, id, pending).catch((error: Error) => {
       if (worker.pending.delete(id)) pending.reject(error);
     });
   }
 
-  async #hand(worker: Worker, id: number, { request }: Pending): Promise<void> {
+  async #hand(worker: Worker, id: number, pending: Pending): Promise<void> {
     await worker.ready;
     const keys = await this.#options.bucket?.keys();
     // Gone meanwhile: answered by a deadline, or taken over.
@@ -158,7 +163,8 @@ export class Engine {
       worker.keys = keys;
       tell(worker.process, { kind: "keys", keys });
     }
-    tell(worker.process, { kind: "request", id, request });
+    pending.sent = true;
+    tell(worker.process, { kind: "request", id, request: pending.request });
   }
 
   #current(): Worker {

@@ -60,8 +60,11 @@ export interface ConvertResult {
 export interface TableFile {
   /** What DuckDB reads it by. */
   path: string;
-  /** The same for the same content, so that what was found out about it needn't be again. */
-  id: string;
+  /**
+   * The same for the same content, so that what was found out about it needn't be again. Undefined for a file that may
+   * be replaced while it is read.
+   */
+  id: string | undefined;
 }
 
 /** One table that a query may read, with just the files it consists of. */

@@ -70,21 +70,24 @@ async function shapesOf(
   connection: DuckDBConnection,
   files: readonly TableFile[],
 ): Promise<Shape[]> {
-  // Apart from what is remembered, which another query may make room in meanwhile.
-  const found = new Map(files.map(({ id }) => [id, known.get(id)]));
-  const unknown = files.filter(({ id }) => found.get(id) === undefined);
+  // By their paths, apart from what is remembered, which another query may make room in meanwhile.
+  const found = new Map(
+    files.map(({ path, id }) => [path, id === undefined ? undefined : known.get(id)]),
+  );
+  const unknown = files.filter(({ path }) => found.get(path) === undefined);
   if (unknown.length > 0) {
     const learnt = await learn(connection, unknown);
     if (known.size + learnt.size > mostKnown) known.clear();
-    for (const [id, columns] of learnt) {
-      found.set(id, columns);
-      known.set(id, columns);
+    for (const { path, id } of unknown) {
+      const columns = learnt.get(path);
+      if (columns === undefined) throw new Error(`DuckDB said nothing of ${path}`);
+      found.set(path, columns);
+      if (id !== undefined) known.set(id, columns);
     }
   }
   const shapes = new Map<string, Shape>();
-  for (const { path, id } of files) {
-    const columns = found.get(id);
-    if (columns === undefined) throw new Error(`DuckDB said nothing of ${path}`);
+  for (const { path } of files) {
+    const columns = found.get(path) as ReadonlyMap<string, string>;
     const text = JSON.stringify([...columns]);
     const shape = shapes.get(text);
     if (shape === undefined) shapes.set(text, { files: [path], columns });
@@ -93,7 +96,7 @@ async function shapesOf(
   return [...shapes.values()];
 }
 
-/** One look at all footers, then one at the types of each distinct one. */
+/** One look at all footers, then one at the types of each distinct one. @returns columns by path */
 async function learn(
   connection: DuckDBConnection,
   files: readonly TableFile[],
@@ -104,7 +107,6 @@ async function learn(
       "SELECT file_name, hash(list((name, type, num_children, converted_type, scale, precision, logical_type, duckdb_type))) AS shape " +
       `FROM parquet_schema(${paths}) GROUP BY file_name) GROUP BY shape`,
   );
-  const ids = new Map(files.map(({ path, id }) => [path, id]));
   const learnt = new Map<string, ReadonlyMap<string, string>>();
   for (const [value] of grouped.getRowsJS()) {
     const same = value as string[];
@@ -112,7 +114,7 @@ async function learn(
     const columns = new Map(
       (await columnsOf(connection, one)).map(({ name, type }) => [name, type] as const),
     );
-    for (const path of same) learnt.set(ids.get(path) as string, columns);
+    for (const path of same) learnt.set(path, columns);
   }
   return learnt;
 }

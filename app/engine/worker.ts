@@ -129,6 +129,12 @@ async function perform(request: WorkerRequest): Promise<unknown> {
   }
 }
 
+/** The parent believes that this worker has the keys: one that has not is of no use, and the next one starts with them. */
+function die(error: unknown): never {
+  process.stderr.write(`${messageOf(error)}\n`);
+  process.exit(1);
+}
+
 /** In this order: DuckDB calls the end of its disk an error of memory, too. */
 const resourceErrors: readonly [RegExp, string][] = [
   [/No space left/i, "disk-full"],
@@ -144,7 +150,9 @@ function toWire(error: unknown): WireError {
   }
   const message = messageOf(error);
   const resource = resourceErrors.find(([pattern]) => pattern.test(message));
-  return { code: resource?.[1] ?? "engine", message, retryable: true, details: {} };
+  const remote = bucket !== undefined && /^(HTTP|IO) Error/.test(message);
+  const code = resource?.[1] ?? (remote ? "store-unavailable" : "engine");
+  return { code, message, retryable: true, details: {} };
 }
 
 process.on("message", (message: ToWorker) => {
@@ -162,10 +170,7 @@ process.on("message", (message: ToWorker) => {
     return;
   }
   if (message.kind === "keys") {
-    const before = keyed.catch(() => {});
-    keyed = before.then(() => changeKeys(message.keys));
-    // Whoever waits hears of it.
-    keyed.catch(() => {});
+    keyed = keyed.then(() => changeKeys(message.keys)).catch(die);
     return;
   }
   const { id, request } = message;

@@ -6,6 +6,7 @@ import type { Engine, RunOptions } from "../engine/engine.ts";
 import type { Parameters, QueryResult } from "../engine/protocol.ts";
 import { MillpondError } from "../errors.ts";
 import type { QueryFormat } from "../query/result-format.ts";
+import type { Version } from "../store/pinned-copies.ts";
 import { type Catalog, type NamedFiles, unknownTable } from "./catalog.ts";
 
 export interface AskParts {
@@ -51,11 +52,11 @@ export async function ask(
   for (let attempt = 1; attempt <= tries; attempt += 1) {
     const files = await list();
     const missing = files.find((table) => table.files.length === 0);
-    if (missing !== undefined) throw await unknownTable(catalog, missing.name);
+    if (missing !== undefined) throw await unknownTable(catalog, missing.name, options);
     const file = path.join(parts.workspace, randomUUID());
     let kept = false;
     try {
-      const result = await catalog
+      const opened = await catalog
         .open(
           files,
           (found) =>
@@ -63,13 +64,14 @@ export async function ask(
           options,
         )
         .catch((error: unknown) => error as Error);
-      const answered = result !== undefined && !(result instanceof Error);
-      // One more look costs a request for each table, so only where it tells something.
-      const sure = answered && catalog.replacedFails;
-      if (sure || (result !== undefined && allStill(files, await list()))) {
-        if (!answered) throw result;
+      const answered = opened !== undefined && !(opened instanceof Error);
+      // DuckDB opens a file several times for one query, and each time takes what is there: only a look at the list
+      // tells that it was the same. It costs a request for each table, so not where all that was read is pinned.
+      const sure = answered && opened.pinned;
+      if (sure || (opened !== undefined && allStill(files, await list()))) {
+        if (!answered) throw opened;
         kept = true;
-        return answerOf(file, result, begun);
+        return answerOf(file, opened.result, begun);
       }
       // Rows of an old version would be an answer too, but not one whose every row was there at one time.
     } finally {
@@ -87,6 +89,10 @@ function answerOf(file: string, { bytes, rows, columns }: QueryResult, begun: nu
 
 /** Whether no file that was read has been replaced or removed; one that came does no harm. */
 function allStill(before: readonly NamedFiles[], after: readonly NamedFiles[]): boolean {
-  const now = new Map(after.flatMap((table) => table.files).map((file) => [file.key, file.etag]));
-  return before.every((table) => table.files.every((file) => now.get(file.key) === file.etag));
+  // The time as well: an old version may have been put back in between.
+  const identity = ({ etag, lastModified }: Version) => `${etag} ${lastModified.getTime()}`;
+  const now = new Map(
+    after.flatMap((table) => table.files).map((file) => [file.key, identity(file)]),
+  );
+  return before.every((table) => table.files.every((file) => now.get(file.key) === identity(file)));
 }

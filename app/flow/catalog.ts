@@ -1,4 +1,6 @@
+import pLimit from "p-limit";
 import { prefixes } from "../contract.ts";
+import { before } from "../deadline.ts";
 import type { Engine, RunOptions } from "../engine/engine.ts";
 import type { TableFiles } from "../engine/protocol.ts";
 import { MillpondError } from "../errors.ts";
@@ -6,7 +8,7 @@ import { rejectedPrefix, tableOf, tablePrefix } from "../lake/derived-key.ts";
 import { decodeOutputMetadata, type OutputMetadata } from "../lake/output-metadata.ts";
 import { parseRejection, type RejectionRecord } from "../lake/rejection.ts";
 import { tableNamePattern } from "../lake/source-key.ts";
-import type { PinnedCopies, Version } from "../store/pinned-copies.ts";
+import type { Located, PinnedCopies, Version } from "../store/pinned-copies.ts";
 import type { Store } from "../store/store.ts";
 
 /** What `GET /tables` says of a table. */
@@ -37,8 +39,8 @@ export interface NamedFiles {
   files: Version[];
 }
 
-/** HEAD requests at once: enough to hide their latency, few enough for one small function. */
-const headsAtOnce = 32;
+/** Small requests at once, for all tables together: enough to hide their latency, few enough for one small function. */
+const requestsAtOnce = 32;
 /** Entries that a cache keeps; an entry is a few hundred bytes. */
 const cached = 10_000;
 
@@ -47,6 +49,7 @@ export class Catalog {
   readonly #store: Store;
   readonly #engine: Engine;
   readonly #copies: PinnedCopies | undefined;
+  readonly #limit = pLimit(requestsAtOnce);
   // Both are facts of one version of a file, or of some, so they never grow old.
   readonly #metadata = new Map<string, OutputMetadata | undefined>();
   readonly #columns = new Map<string, { name: string; type: string }[]>();
@@ -56,11 +59,6 @@ export class Catalog {
     this.#store = store;
     this.#engine = engine;
     this.#copies = copies;
-  }
-
-  /** Whether a read of files that are replaced meanwhile fails. Where not, whoever read has to list them again. */
-  get replacedFails(): boolean {
-    return this.#store.replacedFails;
   }
 
   /** The names of all tables with at least one file. */
@@ -76,28 +74,29 @@ export class Catalog {
 
   /**
    * Calls `work` with the files as the engine reads them.
-   * @returns undefined where one was replaced since it was listed; `work` was not called then
+   * @returns undefined where one was replaced since it was listed; `work` was not called then. `pinned`: whether what was
+   * read is just what was listed, so that nobody needs to look again.
    */
   async open<T>(
     tables: readonly NamedFiles[],
     work: (tables: TableFiles[]) => Promise<T>,
     { deadline }: RunOptions,
-  ): Promise<T | undefined> {
+  ): Promise<{ result: T; pinned: boolean } | undefined> {
     const all = tables.flatMap((table) => table.files);
-    const located = (paths: string[]) => {
-      const path = paths.values();
-      return tables.map(({ name, files }) => ({
+    const run = async (located: Located[]) => {
+      const each = located.values();
+      const named = tables.map(({ name, files }) => ({
         name,
-        files: files.map(({ key, etag }) => ({
-          path: path.next().value as string,
-          id: `${etag} ${key}`,
-        })),
+        files: files.map(({ key, etag }) => {
+          const { path, pinned } = each.next().value as Located;
+          // What may be replaced while it is read is nothing to remember by its ETag.
+          return { path, id: pinned ? `${etag} ${key}` : undefined };
+        }),
       }));
+      return { result: await work(named), pinned: located.every(({ pinned }) => pinned) };
     };
-    if (this.#copies !== undefined) {
-      return await this.#copies.with(all, (paths) => work(located(paths)), deadline);
-    }
-    return await work(located(all.map((file) => this.#store.locate(file.key))));
+    if (this.#copies !== undefined) return await this.#copies.with(all, run, deadline);
+    return await run(all.map(({ key }) => ({ path: this.#store.locate(key), pinned: false })));
   }
 
   async summaries(options: RunOptions): Promise<TableSummary[]> {
@@ -117,7 +116,7 @@ export class Catalog {
   /** Undefined where there is neither a file nor a rejected one. */
   async details(name: string, options: RunOptions): Promise<TableDetails | undefined> {
     const table = await this.files(name);
-    const rejections = await this.rejectionsOf(name);
+    const rejections = await this.rejectionsOf(name, options);
     if (table.files.length === 0 && rejections.length === 0) return undefined;
     const { summary, known } = await this.#summarize(table, rejections.length, options);
     const sources = known.map(({ file, metadata }) => ({
@@ -130,33 +129,35 @@ export class Catalog {
   }
 
   /** All records of what can't be read, also of sources that name no table. */
-  async rejections(): Promise<RejectionRecord[]> {
-    return await this.#records(prefixes.rejected);
+  async rejections(options: RunOptions): Promise<RejectionRecord[]> {
+    return await this.#records(prefixes.rejected, options);
   }
 
   /** The records of one table. */
-  async rejectionsOf(table: string): Promise<RejectionRecord[]> {
-    return tableNamePattern.test(table) ? await this.#records(rejectedPrefix(table)) : [];
+  async rejectionsOf(table: string, options: RunOptions): Promise<RejectionRecord[]> {
+    return tableNamePattern.test(table) ? await this.#records(rejectedPrefix(table), options) : [];
   }
 
-  async #records(prefix: string): Promise<RejectionRecord[]> {
-    const records: RejectionRecord[] = [];
-    for await (const { key } of this.#store.list(prefix)) {
-      const record = parseRejection((await this.#store.read(key))?.text ?? "");
-      if (record !== undefined) records.push(record);
-    }
+  async #records(prefix: string, { deadline }: RunOptions): Promise<RejectionRecord[]> {
+    const read = async () => {
+      const keys: string[] = [];
+      for await (const { key } of this.#store.list(prefix)) keys.push(key);
+      const found = await Promise.all(keys.map((key) => this.#limit(() => this.#store.read(key))));
+      return found.flatMap((one) => parseRejection(one?.text ?? "") ?? []);
+    };
+    const records = await before(deadline, read());
     return records.sort((a, b) => (a.source.key < b.source.key ? -1 : 1));
   }
 
   async #files(prefix: string): Promise<NamedFiles[]> {
     const tables = new Map<string, Version[]>();
-    for await (const { key, etag, size } of this.#store.list(prefix)) {
+    for await (const { key, etag, size, lastModified } of this.#store.list(prefix)) {
       const table = tableOf(key);
       // Whatever else somebody put there is no table.
       if (table === undefined || !key.endsWith(".parquet")) continue;
       const files = tables.get(table);
-      if (files === undefined) tables.set(table, [{ key, etag, size }]);
-      else files.push({ key, etag, size });
+      if (files === undefined) tables.set(table, [{ key, etag, size, lastModified }]);
+      else files.push({ key, etag, size, lastModified });
     }
     return [...tables].map(([name, files]) => ({
       name,
@@ -174,15 +175,14 @@ export class Catalog {
   }
 
   async #summarize(table: NamedFiles, rejected: number, options: RunOptions) {
-    const known: { file: Version; metadata: OutputMetadata }[] = [];
-    for (let start = 0; start < table.files.length; start += headsAtOnce) {
-      const some = table.files.slice(start, start + headsAtOnce);
-      const found = await Promise.all(some.map((file) => this.#metadataOf(file)));
-      some.forEach((file, index) => {
-        const metadata = found[index];
-        if (metadata !== undefined) known.push({ file, metadata });
-      });
-    }
+    const heads = Promise.all(
+      table.files.map((file) =>
+        this.#limit(async () => ({ file, metadata: await this.#metadataOf(file) })),
+      ),
+    );
+    const known = (await before(options.deadline, heads)).flatMap(({ file, metadata }) =>
+      metadata === undefined ? [] : [{ file, metadata }],
+    );
     const newest = known.reduce<OutputMetadata | undefined>(
       (best, { metadata }) =>
         best === undefined || metadata.sourceModified > best.sourceModified ? metadata : best,
@@ -230,8 +230,10 @@ export class Catalog {
     if (described === undefined) return null;
     if (described instanceof MillpondError && described.code === "engine") return null;
     if (described instanceof Error) throw described;
-    remember(this.#columns, id, described.columns);
-    return described.columns;
+    const { columns } = described.result;
+    // Files that may be replaced while they are read are looked at again the next time.
+    if (described.pinned) remember(this.#columns, id, columns);
+    return columns;
   }
 }
 
@@ -242,9 +244,13 @@ function remember<T>(cache: Map<string, T>, id: string, value: T): void {
 }
 
 /** The error for a table that SQL names and the lake doesn't have. */
-export async function unknownTable(catalog: Catalog, name: string): Promise<MillpondError> {
+export async function unknownTable(
+  catalog: Catalog,
+  name: string,
+  options: RunOptions,
+): Promise<MillpondError> {
   const details = { table: name };
-  const rejections = await catalog.rejectionsOf(name);
+  const rejections = await catalog.rejectionsOf(name, options);
   if (rejections.length > 0) {
     const message = `there is no table ${name}: none of its files can be read; GET /tables/${name} says why`;
     return new MillpondError("table-unknown", message, { details });

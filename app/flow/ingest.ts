@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
+import { before } from "../deadline.ts";
 import type { Engine } from "../engine/engine.ts";
 import { MillpondError } from "../errors.ts";
 import { decide } from "../lake/decide.ts";
@@ -36,6 +37,12 @@ export interface IngestOptions {
 /** Times that a source may change, or another ingest may win, while this one looks at it. */
 const tries = 8;
 
+/** Time that is left at least when a file's conversion begins, in ms: with less the engine would hardly start. */
+const leastMs = 2000;
+
+/** The share of a disk that is free when nobody else uses it. */
+const emptyShare = 0.9;
+
 /** An engine that fails under a file may have failed for something else; the second time it is the file. */
 const deadlyAttempts = 2;
 
@@ -52,6 +59,7 @@ export async function ingest(
   const source = parseSourceKey(key);
   if (source.kind === "ignored") return { kind: "ignored", why: source.reason };
   for (let attempt = 1; attempt <= tries; attempt += 1) {
+    checkTime(key, options);
     const outcome = await ingestOnce(parts, key, source, options);
     if (outcome !== undefined) return outcome;
   }
@@ -139,10 +147,12 @@ async function ingestOnce(
   const directory = path.join(parts.workspace, randomUUID());
   await fs.mkdir(directory);
   try {
-    const copy = await store
-      .checkOut(key, newest.etag, directory)
-      .catch((error: unknown) => error as Error);
+    const copy = await before(options.deadline, store.checkOut(key, newest.etag, directory)).catch(
+      (error: unknown) => error as Error,
+    );
     if (copy === undefined) return undefined;
+    // A download that took all the time says nothing of the file.
+    checkTime(key, options);
     const converted = path.join(directory, "converted.parquet");
     const result =
       copy instanceof Error
@@ -162,9 +172,10 @@ async function ingestOnce(
             .catch((error: unknown) => error as Error);
     if (!(copy instanceof Error) && !(await copy.intact())) return undefined;
     if (result instanceof SourceError) return await reject(result.reason, true);
-    if (result instanceof MillpondError && Object.hasOwn(tooMuch, result.code)) {
+    const code = result instanceof MillpondError ? await blame(result.code, directory) : "";
+    if (Object.hasOwn(tooMuch, code)) {
       const final = decision.attempt >= deadlyAttempts;
-      const rejected = await reject(tooLarge(result.code, newest.size), final);
+      const rejected = await reject(tooLarge(code, newest.size), final);
       if (final || rejected === undefined) return rejected;
     }
     if (result instanceof Error) throw result;
@@ -194,6 +205,28 @@ async function ingestOnce(
   } finally {
     await fs.rm(directory, { recursive: true, force: true });
   }
+}
+
+/** @throws MillpondError `late`, retryable, where too little time is left for what a file is judged by */
+function checkTime(key: string, { deadline }: IngestOptions): void {
+  if (deadline === undefined || deadline - Date.now() >= leastMs) return;
+  throw new MillpondError("late", `no time is left for ${key}: it is tried again`, {
+    retryable: true,
+  });
+}
+
+/**
+ * Whose doing a failure is. A disk that is full may be full of other things; one that is all but empty without what this
+ * file took was too small for the file.
+ * @param directory what this file took: it is emptied
+ */
+async function blame(code: string, directory: string): Promise<string> {
+  if (code !== "disk-full") return code;
+  for (const name of await fs.readdir(directory)) {
+    await fs.rm(path.join(directory, name), { recursive: true, force: true });
+  }
+  const { blocks, bavail } = await fs.statfs(directory);
+  return bavail > blocks * emptyShare ? "out-of-disk" : code;
 }
 
 /** Only what was looked at is replaced. */

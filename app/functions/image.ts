@@ -15,7 +15,7 @@ const worker = name === "ingest" || name === "query" ? forkSpareWorker(preparati
 
 // For what is loaded from here on: stack traces then name the files that people wrote.
 process.setSourceMapsEnabled(true);
-export const { hello, ingest, query, sweep } = await import("./handlers.ts");
-
-// Of one that no engine took, as the initialisation failed or had no use for it.
-worker?.abandon();
+export const { hello, ingest, query, sweep } = await import("./handlers.ts").finally(() => {
+  // One that no engine took: the initialisation failed, or had no use for it.
+  worker?.abandon();
+});

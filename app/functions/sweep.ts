@@ -1,4 +1,5 @@
 import type { Context } from "aws-lambda";
+import { MillpondError } from "../errors.ts";
 import { wrapObjectEvent } from "../events/s3-event.ts";
 import { findStale } from "../flow/sweep.ts";
 import type { Pond } from "../pond.ts";
@@ -23,11 +24,23 @@ export function createHandler(open: () => Promise<Pond>, announce: Announce = cr
     const pond = await open();
     return await invocation(context, pond.logger, async () => {
       const { sources, stale } = await findStale(pond.store);
+      const failures: unknown[] = [];
       for (const key of stale) {
-        await announce(wrapObjectEvent(pond.bucket, key, "ObjectCreated:Put", new Date()), context);
+        const event = wrapObjectEvent(pond.bucket, key, "ObjectCreated:Put", new Date());
+        // One that can't be announced holds up no other; the next sweep finds it again.
+        await announce(event, context).catch((error: unknown) => {
+          pond.logger.error("could not announce", { source: key, error });
+          failures.push(error);
+        });
       }
-      pond.logger.info("swept", { sources, announced: stale.length });
-      return { sources, announced: stale.length };
+      const announced = stale.length - failures.length;
+      pond.logger.info("swept", { sources, announced, failed: failures.length });
+      if (failures.length === 0) return { sources, announced };
+      throw new MillpondError(
+        "sweep-failed",
+        `${failures.length} of ${stale.length} sources could not be announced`,
+        { retryable: true, cause: failures[0] },
+      );
     });
   };
 }

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import fsp from "node:fs/promises";
 import { Readable } from "node:stream";
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { before } from "../deadline.ts";
 import type { Engine } from "../engine/engine.ts";
 import { MillpondError } from "../errors.ts";
 import { type Answer, type AskParts, ask, type Question } from "../flow/ask.ts";
@@ -48,10 +49,15 @@ export function createHttpApp(parts: HttpParts): Hono {
   const { catalog, engine, saved, logger, tokens } = parts;
   const app = new Hono();
   const asker: AskParts = { catalog, engine, workspace: parts.workspace };
-  const deadline = () => ({ deadline: Date.now() + parts.deadlineMs });
+  // From the arrival: asking for the token is part of it.
+  const deadlines = new WeakMap<Request, number>();
+  const within = (c: Context): { deadline: number } => ({
+    deadline: deadlines.get(c.req.raw) ?? Date.now() + parts.deadlineMs,
+  });
 
   // In Lambda the invocation has an id; elsewhere each request gets one here.
   app.use(async (c, next) => {
+    deadlines.set(c.req.raw, Date.now() + parts.deadlineMs);
     const id = currentRequestId() ?? randomUUID();
     await withInvocationKeys({ function_request_id: id }, next);
     c.header("x-request-id", id);
@@ -71,7 +77,10 @@ export function createHttpApp(parts: HttpParts): Hono {
 
   app.use(async (c, next) => {
     if (tokens === undefined || c.req.path === "/health") return await next();
-    if (clientOf(await tokens(), c.req.header("authorization")) === undefined) {
+    if (
+      clientOf(await before(within(c).deadline, tokens()), c.req.header("authorization")) ===
+      undefined
+    ) {
       throw new MillpondError("unauthorized", "send a token: Authorization: Bearer <token>");
     }
     await next();
@@ -84,13 +93,13 @@ export function createHttpApp(parts: HttpParts): Hono {
     return c.json({ status: "ok", millpond: version });
   });
 
-  app.get("/tables", async (c) => c.json({ tables: await catalog.summaries(deadline()) }));
+  app.get("/tables", async (c) => c.json({ tables: await catalog.summaries(within(c)) }));
 
-  app.get("/rejected", async (c) => c.json({ rejections: await catalog.rejections() }));
+  app.get("/rejected", async (c) => c.json({ rejections: await catalog.rejections(within(c)) }));
 
   app.get("/tables/:name", async (c) => {
     const name = c.req.param("name");
-    const table = await catalog.details(name, deadline());
+    const table = await catalog.details(name, within(c));
     if (table === undefined) {
       throw new MillpondError("not-found", `there is no table ${name}: GET /tables lists them`);
     }
@@ -104,7 +113,7 @@ export function createHttpApp(parts: HttpParts): Hono {
     }
     const format = readFormat(c.req.query("format"), c.req.header("accept"));
     const question = readQuestion(await c.req.text());
-    return await respond(asker, { ...question, format }, deadline());
+    return await respond(asker, { ...question, format }, within(c));
   });
 
   app.get("/query", async (c) => {
@@ -114,7 +123,7 @@ export function createHttpApp(parts: HttpParts): Hono {
     }
     const format = readFormat(c.req.query("format"), c.req.header("accept"));
     const parameters = readParameters(c.req.query("params"));
-    return await respond(asker, { sql, parameters, format }, deadline(), isHead(c.req.raw));
+    return await respond(asker, { sql, parameters, format }, within(c), isHead(c.req.raw));
   });
 
   app.get("/q", async (c) => c.json(await listed(saved)));
@@ -129,7 +138,7 @@ export function createHttpApp(parts: HttpParts): Hono {
     const format = readFormat(named, c.req.header("accept"));
     const parameters = readSavedParameters(query, given);
     const asked = { sql: query.sql, parameters, format };
-    return await respond(asker, asked, deadline(), isHead(c.req.raw));
+    return await respond(asker, asked, within(c), isHead(c.req.raw));
   });
 
   app.notFound((c) => {

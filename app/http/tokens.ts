@@ -11,10 +11,9 @@ export type Tokens = Readonly<Record<string, string>>;
  */
 export function parseTokens(secret: string): Tokens {
   const text = secret.trim();
-  const parsed = v.safeParse(
-    tokensSchema,
-    text.startsWith("{") ? parseJson(text) : { token: text },
-  );
+  // A token that looks like JSON is JSON that somebody got wrong.
+  const value = /^["{[]/.test(text) ? parseJson(text) : { token: text };
+  const parsed = v.safeParse(tokensSchema, value);
   if (parsed.success) return parsed.output;
   throw new MillpondError(
     "secret-invalid",
@@ -24,6 +23,7 @@ export function parseTokens(secret: string): Tokens {
 
 const leastLength = 16;
 const tokensSchema = v.pipe(
+  v.custom<object>((value) => !Array.isArray(value)),
   v.record(v.string(), v.pipe(v.string(), v.regex(/^\S+$/), v.minLength(leastLength))),
   v.check((tokens) => Object.keys(tokens).length > 0),
 );

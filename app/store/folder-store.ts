@@ -46,7 +46,6 @@ interface SidecarRow extends Identity {
  * between processes. Losing it loses no data: outputs are then made anew.
  */
 export class FolderStore implements Store {
-  readonly replacedFails = false;
   readonly root: string;
   readonly #scratch: string;
   readonly #database: DatabaseSync;

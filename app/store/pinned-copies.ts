@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import pLimit from "p-limit";
 import { before } from "../deadline.ts";
+import { MillpondError } from "../errors.ts";
 import type { ObjectSummary, Store } from "./store.ts";
 
 export interface PinnedCopiesLimits {
@@ -13,12 +14,19 @@ export interface PinnedCopiesLimits {
 /** Enough to hide the latency of each: as many as the store keeps connections. */
 const fetchesAtOnce = 64;
 
-export type Version = Pick<ObjectSummary, "key" | "etag" | "size">;
+export type Version = Pick<ObjectSummary, "key" | "etag" | "size" | "lastModified">;
+
+/** What a version is read by. */
+export interface Located {
+  path: string;
+  /** Whether it is that version, whatever happens to the object. What lies in the store may be replaced. */
+  pinned: boolean;
+}
 
 interface Copy {
   size: number;
-  /** Absolute path. Undefined where the store no longer had that version. */
-  path: Promise<string | undefined>;
+  /** Absolute path; why there is none, else: the store no longer has that version, or the disk no room. */
+  path: Promise<string | "gone" | "no-room">;
   /** Readers under way: it stays while there is one. */
   users: number;
 }
@@ -51,7 +59,7 @@ export class PinnedCopies {
    */
   async with<T>(
     versions: readonly Version[],
-    work: (paths: string[]) => Promise<T>,
+    work: (located: Located[]) => Promise<T>,
     deadline?: number,
   ): Promise<T | undefined> {
     const taken = versions.map((version) => this.#take(version));
@@ -60,14 +68,18 @@ export class PinnedCopies {
       const settled = await before(deadline, all);
       const failed = settled.find((one) => one.status === "rejected");
       if (failed !== undefined) throw failed.reason;
-      const paths: string[] = [];
+      const located: Located[] = [];
       for (const [index, one] of settled.entries()) {
         const { key } = versions[index] as Version;
-        if (taken[index] === undefined) paths.push(this.#store.locate(key));
-        else if (one.status === "fulfilled" && one.value !== undefined) paths.push(one.value);
-        else return undefined;
+        const found = one.status === "fulfilled" ? one.value : undefined;
+        if (found === "gone") return undefined;
+        located.push(
+          found === undefined || found === "no-room"
+            ? { path: this.#store.locate(key), pinned: false }
+            : { path: found, pinned: true },
+        );
       }
-      return await work(paths);
+      return await work(located);
     } finally {
       for (const copy of taken) if (copy !== undefined) copy.users -= 1;
     }
@@ -85,7 +97,14 @@ export class PinnedCopies {
     }
     if (!this.#makeRoom(size)) return undefined;
     const path = this.#limit(() => this.#store.checkOut(key, etag, this.#folder)).then(
-      (found) => found?.path,
+      (found) => found?.path ?? "gone",
+      (error: unknown) => {
+        // It can still be read where it lies.
+        if (error instanceof MillpondError && /^(disk-full|out-of-disk)$/.test(error.code)) {
+          return "no-room";
+        }
+        throw error;
+      },
     );
     const copy: Copy = { size, path, users: 1 };
     this.#copies.set(id, copy);
@@ -93,7 +112,7 @@ export class PinnedCopies {
     // What could not be had is no copy: the next one who asks tries again.
     path.then(
       (found) => {
-        if (found === undefined) this.#forget(id, copy);
+        if (found === "gone" || found === "no-room") this.#forget(id, copy);
       },
       () => this.#forget(id, copy),
     );
@@ -114,8 +133,13 @@ export class PinnedCopies {
     this.#bytes -= copy.size;
     copy.path.then(
       (path) => {
-        // At once: the room is given to somebody else.
-        if (path !== undefined) fs.rmSync(path, { force: true });
+        if (path === "gone" || path === "no-room") return;
+        try {
+          // At once: the room is given to somebody else.
+          fs.rmSync(path, { force: true });
+        } catch {
+          // It goes with the folder, when the process ends.
+        }
       },
       () => {},
     );

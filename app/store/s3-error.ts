@@ -4,6 +4,15 @@ import { MillpondError, messageOf } from "../errors.ts";
 /** What each call needs, for messages. @see https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html */
 export type S3Action = "s3:ListBucket" | "s3:GetObject" | "s3:PutObject" | "s3:DeleteObject";
 
+/** What to do about errors that name what is wrong. */
+const refusals: Readonly<Record<string, string>> = {
+  ExpiredToken: "the keys have expired: sign in again",
+  InvalidAccessKeyId: "there is no such key: set AWS_ACCESS_KEY_ID, or AWS_PROFILE",
+  SignatureDoesNotMatch: "AWS_SECRET_ACCESS_KEY is not that of the key",
+  RequestTimeTooSkewed: "this machine's clock is wrong",
+  InvalidObjectState: "the object is archived: restore it",
+};
+
 /** Whether an error of S3 has one of these statuses. */
 export function hasStatus(error: unknown, ...statuses: number[]): boolean {
   const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
@@ -28,19 +37,28 @@ export function s3Error(error: unknown, action: S3Action, where: string): unknow
   if (error.name === "NoSuchBucket") {
     return new MillpondError("store-missing", `there is no bucket for ${where}`, cause);
   }
+  // An answer to HEAD has no body that could say more.
+  const said = /^(Unknown|UnknownError|\d+)$/.test(error.name)
+    ? ""
+    : `: ${error.name}: ${error.message}`;
+  const refused = (why: string) =>
+    new MillpondError("store-denied", `S3 refused ${action} on ${where}${said}; ${why}`, cause);
+  const advice = refusals[error.name];
+  if (advice !== undefined) return refused(advice);
   if (hasStatus(error, 401, 403)) {
-    return new MillpondError(
-      "store-denied",
-      `S3 refused ${action} on ${where}: ${error.message || error.name}; the role or user needs that permission`,
-      cause,
+    return refused(
+      action === "s3:GetObject"
+        ? "it takes that permission, and s3:ListBucket on the bucket, without which S3 refuses what isn't there, too"
+        : "it takes that permission",
     );
   }
-  if (hasStatus(error, 301, 400)) {
-    return new MillpondError(
-      "store",
-      `S3 refused ${action} on ${where}: ${error.name}: ${error.message}`,
-      cause,
-    );
+  if (hasStatus(error, 301)) {
+    const { $response } = error as { $response?: { headers?: Record<string, string> } };
+    const region = $response?.headers?.["x-amz-bucket-region"];
+    return refused(`the bucket is in ${region ?? "another region"}: set AWS_REGION`);
+  }
+  if (hasStatus(error, 400)) {
+    return refused("the keys may have expired, or AWS_REGION may not be the bucket's");
   }
   // What remains is throttled, broken for a while, or never got there, and was tried again several times.
   return new MillpondError(

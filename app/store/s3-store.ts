@@ -13,6 +13,7 @@ import {
   PutObjectCommand,
   paginateListObjectsV2,
   S3Client,
+  type S3ClientConfig,
 } from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
@@ -69,17 +70,17 @@ const sockets = 64;
  * condition of one.
  */
 export class S3Store implements Store {
-  /** DuckDB compares the ETag of each answer with that of the first. */
-  readonly replacedFails = true;
   readonly bucket: string;
   readonly endpoint: string | undefined;
   readonly client: S3Client;
+  readonly #config: S3ClientConfig;
+  #signer: S3Client | undefined;
 
   constructor({ bucket, endpoint }: S3StoreOptions) {
     this.bucket = bucket;
     this.endpoint = endpoint;
     const agent = { keepAlive: true, maxSockets: sockets, timeout: idleMs };
-    this.client = new S3Client({
+    this.#config = {
       ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
       retryMode: "adaptive",
       maxAttempts: 5,
@@ -89,7 +90,8 @@ export class S3Store implements Store {
         connectionTimeout: 3000,
         socketTimeout: silenceMs,
       },
-    });
+    };
+    this.client = new S3Client(this.#config);
   }
 
   async head(key: string): Promise<ObjectHead | undefined> {
@@ -183,7 +185,9 @@ export class S3Store implements Store {
   async presign(method: "GET" | "PUT", key: string, seconds: number): Promise<string> {
     const input = { Bucket: this.bucket, Key: key };
     const command = method === "GET" ? new GetObjectCommand(input) : new PutObjectCommand(input);
-    return await getSignedUrl(this.client, command, { expiresIn: seconds });
+    // Without this the URL holds the checksum of an empty body, and S3 refuses every other.
+    this.#signer ??= new S3Client({ ...this.#config, requestChecksumCalculation: "WHEN_REQUIRED" });
+    return await getSignedUrl(this.#signer, command, { expiresIn: seconds });
   }
 
   locate(key: string): string {
@@ -196,6 +200,7 @@ export class S3Store implements Store {
 
   async close(): Promise<void> {
     this.client.destroy();
+    this.#signer?.destroy();
   }
 
   /** How DuckDB reaches this bucket. */
@@ -259,9 +264,7 @@ export class S3Store implements Store {
       const { ETag } = await upload.done();
       return { kind: "stored", etag: ETag as string };
     } catch (error) {
-      // 412: another version; 409: another write at the same time; 404: If-Match on what is gone.
-      const gone = hasStatus(error, 404) && (error as Error).name === "NoSuchKey";
-      if (gone || hasStatus(error, 409, 412)) return { kind: "conflict" };
+      if (isConflict(error)) return { kind: "conflict" };
       throw s3Error(error, "s3:PutObject", this.locate(key));
     } finally {
       if (body instanceof fs.ReadStream) body.destroy();
@@ -325,6 +328,16 @@ async function checkCapacity(file: string, size: number, name: string): Promise<
 /** As HEAD gives it: HTTP's dates have no fraction. */
 function wholeSeconds(date: Date): Date {
   return new Date(Math.floor(date.getTime() / 1000) * 1000);
+}
+
+/**
+ * Another version, another write at the same time, or If-Match on what is gone. By name as well: the end of an upload in
+ * parts may fail within an answer that began as a success. Its parts are gone when an answer was lost and the first try
+ * had succeeded.
+ */
+function isConflict(error: unknown): boolean {
+  const names = ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "NoSuchUpload"];
+  return hasStatus(error, 409, 412) || (error instanceof Error && names.includes(error.name));
 }
 
 function conditionHeaders(condition: WriteCondition) {

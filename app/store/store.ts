@@ -55,11 +55,6 @@ export interface Store {
   putText(key: string, text: string, options: PutOptions): Promise<PutResult>;
   /** Deletes that version; does nothing where it is another one, or gone. */
   delete(key: string, etag: string): Promise<void>;
-  /**
-   * Whether whoever reads `locate(key)` fails when the object is replaced meanwhile. Where not, it reads what may be
-   * some of each, and has to be asked again.
-   */
-  readonly replacedFails: boolean;
   /** What DuckDB reads an object by. */
   locate(key: string): string;
   /** Where DuckDB may read tables: the prefix as `locate` gives its keys. */

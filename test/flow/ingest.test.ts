@@ -1,6 +1,7 @@
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { expect } from "chai";
 import { environmentNames } from "../../app/contract.ts";
 import { readSettings } from "../../app/environment.ts";
@@ -12,6 +13,7 @@ import type { RejectionRecord } from "../../app/lake/rejection.ts";
 import { createLogger } from "../../app/logger.ts";
 import { openPond, type Pond } from "../../app/pond.ts";
 import type { Store } from "../../app/store/store.ts";
+import { rejection as failed } from "../failure.ts";
 
 describe("ingest", () => {
   let folder: string;
@@ -422,6 +424,33 @@ describe("ingest", () => {
       expect(sources).to.be.greaterThan(10);
       for (const key of stale) await ingest(parts, key);
       expect((await findStale(parts.store)).stale).to.deep.equal([]);
+    });
+  });
+
+  describe("without time", () => {
+    it("leaves a file for another try, which it does not count", async () => {
+      await drop("inbox/late.csv", "id\n1\n");
+      const late = { deadline: Date.now() - 1000 };
+
+      for (let i = 0; i < 3; i += 1) {
+        const error = await failed(ingest(parts, "inbox/late.csv", late));
+        expect(error).to.include({ code: "late", retryable: true });
+      }
+
+      expect(await rejection("inbox/late.csv", "late")).to.equal(undefined);
+      expect(await ingest(parts, "inbox/late.csv")).to.include({ kind: "converted" });
+    });
+
+    it("does not count a download that took all of it", async () => {
+      await drop("inbox/slow.csv", "id\n1\n");
+      const slow = disturbed("checkOut", () => pause(1500));
+
+      const error = await failed(
+        ingest({ ...parts, store: slow }, "inbox/slow.csv", { deadline: Date.now() + 2600 }),
+      );
+
+      expect(error).to.include({ code: "late", retryable: true });
+      expect(await rejection("inbox/slow.csv", "slow")).to.equal(undefined);
     });
   });
 });

@@ -83,6 +83,8 @@ describe("parseTokens", () => {
     '{"a": 1}',
     '{"a": "short"}',
     "{",
+    '["0123456789abcdef"]',
+    '"0123456789abcdef"',
   ]) {
     it(`refuses ${JSON.stringify(secret)}, and doesn't repeat it`, () => {
       const error = failure(() => parseTokens(secret));

@@ -2,6 +2,7 @@ import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { expect } from "chai";
+import { MillpondError } from "../../app/errors.ts";
 import { FolderStore } from "../../app/store/folder-store.ts";
 import { PinnedCopies, type Version } from "../../app/store/pinned-copies.ts";
 
@@ -33,16 +34,19 @@ describe("PinnedCopies", () => {
     return head;
   }
   const read = (versions: Version[]) =>
-    copies.with(versions, (paths) => Promise.all(paths.map((file) => fs.readFile(file, "utf8"))));
+    copies.with(versions, (found) =>
+      Promise.all(found.map(({ path: file }) => fs.readFile(file, "utf8"))),
+    );
   const copied = async () => (await fs.readdir(copiesFolder)).length;
 
   it("gives copies of what is small, and the place of what is large, in order", async () => {
     const versions = [await drop("a", "large enough to stay"), await drop("b", "small")];
 
-    const paths = await copies.with(versions, async (found) => found);
+    const found = await copies.with(versions, async (located) => located);
 
-    expect(paths?.[0]).to.equal(store.locate("lake/a"));
-    expect(paths?.[1]).to.match(new RegExp(`^${copiesFolder}/`));
+    expect(found?.[0]).to.deep.equal({ path: store.locate("lake/a"), pinned: false });
+    expect(found?.[1]?.pinned).to.equal(true);
+    expect(found?.[1]?.path).to.match(new RegExp(`^${copiesFolder}/`));
     expect(await read(versions)).to.deep.equal(["large enough to stay", "small"]);
   });
 
@@ -82,8 +86,8 @@ describe("PinnedCopies", () => {
 
     await read([c]);
 
-    const kept = await copies.with([a, c], async (paths) => paths);
-    expect(kept?.every((file) => file.startsWith(copiesFolder))).to.equal(true);
+    const kept = await copies.with([a, c], async (found) => found);
+    expect(kept?.every(({ pinned }) => pinned)).to.equal(true);
     expect(await contents()).to.have.members(["aaaaaaaaaa", "cccccccccc"]);
   });
 
@@ -102,16 +106,14 @@ describe("PinnedCopies", () => {
     ];
 
     const paths = await copies.with(versions, async (found) => {
-      expect(await Promise.all(found.map((file) => fs.readFile(file, "utf8")))).to.deep.equal([
-        "aaaaaaaaaa",
-        "bbbbbbbbbb",
-        "cccccccccc",
-      ]);
+      expect(
+        await Promise.all(found.map(({ path: file }) => fs.readFile(file, "utf8"))),
+      ).to.deep.equal(["aaaaaaaaaa", "bbbbbbbbbb", "cccccccccc"]);
       return found;
     });
 
-    expect(paths?.filter((file) => file.startsWith(copiesFolder))).to.have.length(2);
-    expect(paths?.[2]).to.equal(store.locate("lake/c"));
+    expect(paths?.map(({ pinned }) => pinned)).to.deep.equal([true, true, false]);
+    expect(paths?.[2]?.path).to.equal(store.locate("lake/c"));
   });
 
   it("gives room back after work that failed", async () => {
@@ -125,6 +127,19 @@ describe("PinnedCopies", () => {
     const others = [await drop("c", "cccccccccc"), await drop("d", "dddddddddd")];
     const paths = await copies.with(others, async (found) => found);
 
-    expect(paths?.every((file) => file.startsWith(copiesFolder))).to.equal(true);
+    expect(paths?.every(({ pinned }) => pinned)).to.equal(true);
+  });
+
+  it("reads in place what the disk has no room for", async () => {
+    const full = Object.assign(Object.create(store) as FolderStore, {
+      checkOut: () => Promise.reject(new MillpondError("disk-full", "no space is left")),
+      locate: (key: string) => store.locate(key),
+    });
+    copies = new PinnedCopies(full, copiesFolder, limits);
+    const version = await drop("a", "aaaaaaaaaa");
+
+    expect(await copies.with([version], async (found) => found)).to.deep.equal([
+      { path: store.locate("lake/a"), pinned: false },
+    ]);
   });
 });
