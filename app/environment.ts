@@ -20,6 +20,8 @@ export interface Settings {
   extensions: Extensions;
   /** Who may query: whoever sends one of the stage's tokens, or whoever gets here. */
   auth: "token" | "none";
+  /** ARN of the topic on which `sweep` announces. Undefined: it hands over to `ingest` itself. */
+  topic: string | undefined;
   /** Prefix of the stage's parameters in SSM. Undefined where there are no secrets. */
   secrets: string | undefined;
   /** Absolute path of the folder of saved queries. */
@@ -90,6 +92,15 @@ const schema = v.object({
       ),
     ),
   ),
+  [names.topic]: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(
+        /^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w.-]+$/,
+        (issue) => `${names.topic} must be the ARN of a topic, got "${issue.input}"`,
+      ),
+    ),
+  ),
   [names.auth]: v.optional(
     v.picklist(
       ["token", "none"],
@@ -137,6 +148,7 @@ export function readSettings(environment: Environment): Settings {
         : path.join(os.tmpdir(), "millpond"),
     extensions: extensionsFrom(environment),
     auth: found[names.auth] ?? (store.kind === "bucket" ? "token" : "none"),
+    topic: found[names.topic],
     secrets: found[names.secrets],
     queries: path.resolve(
       found[names.queries] ?? fileURLToPath(new URL("../queries/", import.meta.url)),

@@ -25,6 +25,8 @@ export interface Pond {
   ingest: IngestParts;
   catalog: Catalog;
   http: Hono;
+  /** Tells the stage's topic of something. Undefined where there is none. */
+  publish: ((message: string) => Promise<void>) | undefined;
   /** Does ahead of the first event what its function would wait for. What fails, the event hears of. */
   warm: Readonly<Record<"ingest" | "query", () => Promise<void>>>;
   close(): Promise<void>;
@@ -110,6 +112,10 @@ export async function openPond(
       deadlineMs: settings.queryDeadlineMs,
       tokens,
     }),
+    publish:
+      settings.topic === undefined
+        ? undefined
+        : (await import("./events/sns-topic.ts")).topicPublisher(settings.topic),
     warm: {
       ingest: async () => {
         await Promise.allSettled([before(Date.now() + warmMs, ingestEngine.start())]);

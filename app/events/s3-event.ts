@@ -90,9 +90,9 @@ export function encodeKey(key: string): string {
 /** What happened to an object, in S3's words. */
 export type ObjectChange = "ObjectCreated:Put" | "ObjectRemoved:Delete";
 
-/** An event as the ingest function gets it on AWS: S3's, in SNS's envelope. */
-export function wrapObjectEvent(bucket: string, key: string, change: ObjectChange, at: Date) {
-  const message = {
+/** What S3 says of a change, as it publishes it. */
+export function objectMessage(bucket: string, key: string, change: ObjectChange, at: Date): string {
+  return JSON.stringify({
     Records: [
       {
         eventVersion: "2.1",
@@ -102,7 +102,11 @@ export function wrapObjectEvent(bucket: string, key: string, change: ObjectChang
         s3: { s3SchemaVersion: "1.0", bucket: { name: bucket }, object: { key: encodeKey(key) } },
       },
     ],
-  };
+  });
+}
+
+/** An event as the ingest function gets it on AWS: S3's, in SNS's envelope. */
+export function wrapObjectEvent(bucket: string, key: string, change: ObjectChange, at: Date) {
   return {
     Records: [
       {
@@ -112,7 +116,7 @@ export function wrapObjectEvent(bucket: string, key: string, change: ObjectChang
           Type: "Notification",
           Subject: "Amazon S3 Notification",
           Timestamp: at.toISOString(),
-          Message: JSON.stringify(message),
+          Message: objectMessage(bucket, key, change, at),
         },
       },
     ],

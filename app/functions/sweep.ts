@@ -1,6 +1,6 @@
 import type { Context } from "aws-lambda";
 import { MillpondError } from "../errors.ts";
-import { wrapObjectEvent } from "../events/s3-event.ts";
+import { objectMessage, wrapObjectEvent } from "../events/s3-event.ts";
 import { findStale } from "../flow/sweep.ts";
 import type { Pond } from "../pond.ts";
 import { createHandler as createIngest } from "./ingest.ts";
@@ -12,12 +12,12 @@ export interface SweepSummary {
   announced: number;
 }
 
-/** Says that a source changed, as S3 would. */
+/** Hands an event to the ingest function. */
 export type Announce = (event: unknown, context: Context) => Promise<unknown>;
 
 /**
- * Runs on a schedule: finds sources that no event told of, and announces them. A folder has no topic, so there the
- * ingest function hears of them at once.
+ * Runs on a schedule: finds sources that no event told of, and announces them, as S3 would.
+ * @param announce where there is no topic @default the ingest function, at once
  */
 export function createHandler(open: () => Promise<Pond>, announce: Announce = createIngest(open)) {
   return async (_event: unknown, context: Context): Promise<SweepSummary> => {
@@ -26,9 +26,13 @@ export function createHandler(open: () => Promise<Pond>, announce: Announce = cr
       const { sources, stale } = await findStale(pond.store);
       const failures: unknown[] = [];
       for (const key of stale) {
-        const event = wrapObjectEvent(pond.bucket, key, "ObjectCreated:Put", new Date());
+        const change = [pond.bucket, key, "ObjectCreated:Put", new Date()] as const;
+        const told =
+          pond.publish === undefined
+            ? announce(wrapObjectEvent(...change), context)
+            : pond.publish(objectMessage(...change));
         // One that can't be announced holds up no other; the next sweep finds it again.
-        await announce(event, context).catch((error: unknown) => {
+        await told.catch((error: unknown) => {
           pond.logger.error("could not announce", { source: key, error });
           failures.push(error);
         });

@@ -1,0 +1,116 @@
+import * as pulumi from "@pulumi/pulumi";
+import { environmentNames, handlerOf, prefixes, secretNames } from "./app/contract.ts";
+import { ContainerFunction } from "./infra/container-function.ts";
+import { DataBucket } from "./infra/data-bucket.ts";
+import { EventTopic } from "./infra/event-topic.ts";
+import { findDataBucket } from "./infra/find-bucket.ts";
+import { HttpApi } from "./infra/http-api.ts";
+import { LambdaImage } from "./infra/lambda-image.ts";
+import { Schedule } from "./infra/schedule.ts";
+import { stageConfig } from "./infra/stage-config.ts";
+import { StageSecrets } from "./infra/stage-secrets.ts";
+
+/** The stack, from top to bottom. */
+const stage = stageConfig();
+
+// ── data ────────────────────────────────────────────────────────────────────
+const data = new DataBucket("data", {
+  ...(await findDataBucket(stage.bucket)),
+  protect: stage.bucket.protect,
+  noncurrentDays: stage.bucket.noncurrentDays,
+  corsOrigins: stage.api.corsOrigins,
+});
+const secrets = new StageSecrets("secrets", { values: stage.secrets });
+const uploads = new EventTopic("uploads", {
+  existingArn: stage.bucket.uploadsTopicArn,
+  encrypt: stage.encryptTopic,
+});
+
+// ── functions ───────────────────────────────────────────────────────────────
+const image = new LambdaImage("functions", {
+  architecture: stage.architecture,
+  imageUri: stage.imageUri,
+});
+const common = {
+  imageUri: image.uri,
+  architecture: stage.architecture,
+  logLevel: stage.logLevel,
+  logRetentionDays: stage.logRetentionDays,
+  tracing: stage.tracing,
+};
+const environment = {
+  ...stage.environment,
+  [environmentNames.store]: pulumi.interpolate`s3://${data.name}`,
+  [environmentNames.architecture]: stage.architecture,
+};
+
+const hello = new ContainerFunction("hello", {
+  ...common,
+  handler: handlerOf("hello"),
+  environment,
+});
+const ingest = new ContainerFunction("ingest", {
+  ...common,
+  ...stage.ingest,
+  handler: handlerOf("ingest"),
+  environment: { ...environment, [environmentNames.diskMiB]: String(stage.ingest.diskMiB / 2) },
+  events: { retries: 2 },
+});
+const query = new ContainerFunction("query", {
+  ...common,
+  ...stage.query,
+  handler: handlerOf("query"),
+  environment: {
+    ...environment,
+    [environmentNames.diskMiB]: String(stage.query.diskMiB / 2),
+    [environmentNames.queryDeadlineSeconds]: String(stage.query.timeoutSeconds - 4),
+    [environmentNames.auth]: stage.api.auth === "token" ? "token" : "none",
+    [environmentNames.secrets]: secrets.prefix,
+  },
+});
+const sweep = new ContainerFunction("sweep", {
+  ...common,
+  handler: handlerOf("sweep"),
+  timeoutSeconds: 900,
+  environment: { ...environment, [environmentNames.topic]: uploads.arn },
+  events: { retries: 1 },
+});
+
+// ── what each may do ────────────────────────────────────────────────────────
+data.grants.read(ingest, { prefix: prefixes.inbox });
+data.grants.read(ingest, { prefix: prefixes.lake });
+data.grants.write(ingest, { prefix: prefixes.lake });
+data.grants.read(ingest, { prefix: prefixes.rejected });
+data.grants.write(ingest, { prefix: prefixes.rejected });
+data.grants.delete(ingest, { prefix: prefixes.rejected });
+
+data.grants.read(query, { prefix: prefixes.lake });
+data.grants.read(query, { prefix: prefixes.rejected });
+if (stage.api.auth === "token") secrets.grantRead(query, secretNames.tokens);
+
+data.grants.list(sweep, { prefix: prefixes.inbox });
+data.grants.read(sweep, { prefix: prefixes.lake });
+data.grants.read(sweep, { prefix: prefixes.rejected });
+uploads.grants.publish(sweep);
+
+// ── what calls them ─────────────────────────────────────────────────────────
+uploads.subscribe("ingest", ingest);
+if (stage.bucket.uploadsTopicArn === undefined) data.notify(uploads, { prefix: prefixes.inbox });
+new Schedule("sweep", { fn: sweep, everyMinutes: stage.sweepEveryMinutes });
+
+const api = new HttpApi("api", { ...stage.api, logRetentionDays: stage.logRetentionDays });
+api.route("GET /hello", hello);
+api.route("$default", query);
+
+// ── what people need ────────────────────────────────────────────────────────
+export const apiUrl = api.url;
+export const bucketName = data.name;
+export const topicArn = uploads.arn;
+export const functionNames = {
+  hello: hello.name,
+  ingest: ingest.name,
+  query: query.name,
+  sweep: sweep.name,
+};
+export const imageUri = image.uri;
+export const tryIt = pulumi.interpolate`curl -H "Authorization: Bearer $TOKEN" ${api.url}/tables`;

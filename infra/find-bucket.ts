@@ -1,0 +1,73 @@
+import { GetBucketTaggingCommand, HeadBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import * as aws from "@pulumi/aws";
+import * as pulumi from "@pulumi/pulumi";
+import type { DataBucketArgs } from "./data-bucket.ts";
+import { stageTags } from "./names.ts";
+import type { StageConfig } from "./stage-config.ts";
+
+type Found = Pick<DataBucketArgs, "bucketName" | "mode">;
+
+/**
+ * Which bucket the stage has: one that config names; else the one of the stage's own name, which an earlier `pulumi destroy` may have
+ * left behind.
+ * @throws RunError where a bucket of that name is not this stage's
+ */
+export async function findDataBucket(config: StageConfig["bucket"]): Promise<Found> {
+  if (config.existing !== undefined) return { bucketName: config.existing, mode: "reference" };
+  const [{ accountId }, { region }] = await Promise.all([aws.getCallerIdentity(), aws.getRegion()]);
+  // Names are taken for the whole world, so the account is in it; and so that it is found again, nothing random.
+  const bucketName =
+    `${pulumi.getProject()}-${pulumi.getStack()}-${accountId}-${region}`.toLowerCase();
+  return { bucketName, mode: (await isLeftBehind(bucketName)) ? "adopt" : "create" };
+}
+
+async function isLeftBehind(bucketName: string): Promise<boolean> {
+  const client = clientOfProvider();
+  try {
+    await client.send(new HeadBucketCommand({ Bucket: bucketName }));
+  } catch (error) {
+    const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
+    if (status === 404) return false;
+    throw new pulumi.RunError(
+      `can't tell whether there is a bucket ${bucketName}: ${(error as Error).name}: ${(error as Error).message}; ` +
+        "who deploys needs s3:ListBucket on it; a name that somebody else has answers 403: rename the stack",
+    );
+  }
+  const { TagSet } = await client
+    .send(new GetBucketTaggingCommand({ Bucket: bucketName }))
+    .catch((error: Error) => {
+      if (error.name === "NoSuchTagSet") return { TagSet: [] };
+      throw new pulumi.RunError(
+        `can't read the tags of the bucket ${bucketName}: ${error.message}`,
+      );
+    });
+  const tags = new Map((TagSet ?? []).map(({ Key, Value }) => [Key, Value]));
+  const foreign = Object.entries(stageTags()).filter(([name, value]) => tags.get(name) !== value);
+  if (foreign.length === 0) return true;
+  const wanted = foreign.map(([name, value]) => `${name}=${value}`).join(", ");
+  throw new pulumi.RunError(
+    `the bucket ${bucketName} is there, but is not one that this stack left behind (it has no tags ${wanted}): ` +
+      `to use it as it is: pulumi config set bucketName ${bucketName}`,
+  );
+}
+
+/** Configured as the AWS provider is, so that both speak with the same account. */
+function clientOfProvider(): S3Client {
+  const config = new pulumi.Config("aws");
+  const region = config.get("region");
+  const profile = config.get("profile");
+  const accessKeyId = config.get("accessKey");
+  const secretAccessKey = config.get("secretKey");
+  const endpoint = (config.getObject<{ s3?: string }[]>("endpoints") ?? []).find(
+    ({ s3 }) => s3,
+  )?.s3;
+  return new S3Client({
+    ...(region === undefined ? {} : { region }),
+    ...(profile === undefined ? {} : { profile }),
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(accessKeyId !== undefined && secretAccessKey !== undefined
+      ? { credentials: { accessKeyId, secretAccessKey } }
+      : {}),
+    forcePathStyle: config.getBoolean("s3UsePathStyle") ?? false,
+  });
+}

@@ -1,0 +1,68 @@
+import * as awsx from "@pulumi/awsx";
+import * as pulumi from "@pulumi/pulumi";
+import { type Architecture, architectures } from "../app/contract.ts";
+import { stageName, stageTags } from "./names.ts";
+
+export interface LambdaImageArgs {
+  /** What the functions run on. */
+  architecture: Architecture;
+  /** Folder that the image is built from. @default "." */
+  context?: string;
+  /** @default "docker/Dockerfile" */
+  dockerfile?: string;
+  /** An image that is there already, with its digest. @default - one is built and pushed */
+  imageUri?: string | undefined;
+}
+
+/** Images that are kept although no tag names them any more: as many roll-backs find theirs. */
+const keptImages = 20;
+
+/** The image of the functions: built for their architecture and pushed, or one that was pushed before. */
+export class LambdaImage extends pulumi.ComponentResource {
+  /** With its digest, so that a function runs just this image. */
+  readonly uri: pulumi.Output<string>;
+  readonly nodes: { repository?: awsx.ecr.Repository; image?: awsx.ecr.Image };
+
+  constructor(name: string, args: LambdaImageArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("millpond:infra:LambdaImage", name, {}, opts);
+    if (args.imageUri !== undefined) {
+      this.uri = pulumi.output(args.imageUri);
+      this.nodes = {};
+      this.registerOutputs({ uri: this.uri });
+      return;
+    }
+    const repository = new awsx.ecr.Repository(
+      `${name}-repository`,
+      {
+        name: stageName(name),
+        // Images are made anew from the source; with one left in it a repository can't be removed.
+        forceDelete: true,
+        imageScanningConfiguration: { scanOnPush: true },
+        lifecyclePolicy: {
+          rules: [
+            {
+              description: "keep what a roll-back may need",
+              tagStatus: "untagged",
+              maximumNumberOfImages: keptImages,
+            },
+          ],
+        },
+        tags: stageTags(),
+      },
+      { parent: this },
+    );
+    const image = new awsx.ecr.Image(
+      `${name}-image`,
+      {
+        repositoryUrl: repository.url,
+        context: args.context ?? ".",
+        dockerfile: args.dockerfile ?? "docker/Dockerfile",
+        platform: architectures[args.architecture].platform,
+      },
+      { parent: this },
+    );
+    this.uri = image.imageUri;
+    this.nodes = { repository, image };
+    this.registerOutputs({ uri: this.uri });
+  }
+}

@@ -1,0 +1,279 @@
+import * as pulumi from "@pulumi/pulumi";
+import {
+  type Architecture,
+  architectures,
+  environmentNames,
+  secretNames,
+} from "../app/contract.ts";
+
+/** Who may query: whoever sends a token, whoever signs as IAM says, or anybody. */
+export type ApiAuth = "token" | "iam" | "none";
+
+/** What one function may use. */
+export interface FunctionSize {
+  memoryMiB: number;
+  timeoutSeconds: number;
+  diskMiB: number;
+  /** Executions kept for this function alone, and its limit. Undefined: it shares the account's. */
+  concurrency: number | undefined;
+}
+
+/** All that a stage's configuration says, checked. Pulumi.yaml describes each key. */
+export interface StageConfig {
+  architecture: Architecture;
+  /** An image that is there already. Undefined: one is built. */
+  imageUri: string | undefined;
+  logLevel: LogLevel;
+  logRetentionDays: number;
+  tracing: boolean;
+  ingest: FunctionSize;
+  query: FunctionSize;
+  sweepEveryMinutes: number;
+  bucket: {
+    /** A bucket that is somebody else's. Undefined: the stage has its own. */
+    existing: string | undefined;
+    /** Whether the notifications of an existing bucket are this stage's to set. */
+    manageNotifications: boolean;
+    /** A topic that an existing bucket's notifications go to already. */
+    uploadsTopicArn: string | undefined;
+    protect: boolean;
+    noncurrentDays: number;
+  };
+  encryptTopic: boolean;
+  api: {
+    auth: ApiAuth;
+    corsOrigins: string[];
+    requestsPerSecond: number;
+    burst: number;
+  };
+  /** By their names under the stage's prefix. */
+  secrets: Record<string, pulumi.Output<string>>;
+  /** Plain settings for all functions. */
+  environment: Record<string, string>;
+}
+
+export const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** What CloudWatch Logs takes. @see https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html */
+const retentions = [
+  1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653,
+];
+
+/** Lambda sets these itself and refuses them. @see https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html */
+const reserved = /^(_HANDLER|_X_AMZN_TRACE_ID|AWS_(?!LAMBDA_EXEC_WRAPPER$).*|LAMBDA_.*|TZ)$/;
+
+/**
+ * Reads and checks the configuration of the stage, once.
+ * @throws RunError with all that is wrong, each with the key, what came, what is wanted and the command that sets it
+ */
+export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageConfig {
+  const read = new Reader(config);
+  const auth = read.oneOf("auth", ["token", "iam", "none"], "token");
+  if (auth === "none" && !read.flag("public", false)) {
+    read.problem("auth", "none lets anybody on the internet query: say so with", "public true");
+  }
+  const imageUri = read.text("imageUri");
+  if (imageUri !== undefined && !/(^|@)sha256:[0-9a-f]{64}$/.test(imageUri)) {
+    read.problem(
+      "imageUri",
+      `must end in a digest, @sha256:…, got "${imageUri}":`,
+      "imageUri <repository>@sha256:<digest>",
+    );
+  }
+  const existing = read.text("bucketName");
+  const uploadsTopicArn = read.text("uploadsTopicArn");
+  const manageNotifications = read.flag("manageNotifications", false);
+  if (existing === undefined && uploadsTopicArn !== undefined) {
+    read.problem(
+      "uploadsTopicArn",
+      "is for a bucket that is there already:",
+      "bucketName <bucket>",
+    );
+  }
+  if (existing !== undefined && uploadsTopicArn === undefined && !manageNotifications) {
+    read.problem(
+      "bucketName",
+      "names a bucket that is there already, and nothing says how its uploads are told: name the topic that its notifications go to, or, if nobody else has notifications on it,",
+      "manageNotifications true",
+    );
+  }
+  const secrets = read.strings("secrets");
+  const environment = read.strings("environment");
+  if (auth === "token" && secrets[secretNames.tokens] === undefined) {
+    read.problem(
+      "secrets",
+      `has no ${secretNames.tokens}, so that nobody could query:`,
+      `--secret --path 'secrets.${secretNames.tokens}' "$(openssl rand -hex 24)"`,
+    );
+  }
+  for (const name of Object.keys(secrets)) {
+    if (!/^[\w.-]+$/.test(name)) {
+      read.problem(
+        "secrets",
+        `${name} is no name of a parameter:`,
+        `--secret --path 'secrets.<letters, digits, . _ ->' …`,
+      );
+    }
+    if (name in environment) {
+      read.problem(
+        "environment",
+        `and secrets both have ${name}:`,
+        `--path 'environment.<another name>' …`,
+      );
+    }
+  }
+  const own = new Set<string>(Object.values(environmentNames));
+  for (const name of Object.keys(environment)) {
+    if (reserved.test(name) || !/^[A-Za-z]\w+$/.test(name)) {
+      read.problem(
+        "environment",
+        `${name} is a name that Lambda does not take:`,
+        `--path 'environment.<another name>' …`,
+      );
+    } else if (own.has(name) && name !== environmentNames.queryDeadlineSeconds) {
+      read.problem(
+        "environment",
+        `${name} is set by the stack:`,
+        `--path 'environment.<another name>' …`,
+      );
+    }
+  }
+  const stage: StageConfig = {
+    architecture: read.oneOf("architecture", Object.keys(architectures) as Architecture[], "arm64"),
+    imageUri,
+    logLevel: read.oneOf("logLevel", logLevels, "info"),
+    logRetentionDays: read.oneOfNumbers("logRetentionDays", retentions, 30),
+    tracing: read.flag("tracing", false),
+    ingest: {
+      memoryMiB: read.number("ingestMemoryMiB", 1769, 512, 10_240, "MiB"),
+      timeoutSeconds: read.number("ingestTimeoutSeconds", 300, 30, 900, "seconds"),
+      diskMiB: read.number("ingestDiskMiB", 4096, 512, 10_240, "MiB"),
+      concurrency: read.optionalNumber("ingestConcurrency", 1, 10_000, "executions"),
+    },
+    query: {
+      memoryMiB: read.number("queryMemoryMiB", 1769, 512, 10_240, "MiB"),
+      // The API ends a request after 30 s.
+      timeoutSeconds: read.number("queryTimeoutSeconds", 29, 5, 29, "seconds"),
+      diskMiB: read.number("queryDiskMiB", 2048, 512, 10_240, "MiB"),
+      concurrency: read.optionalNumber("queryConcurrency", 1, 10_000, "executions"),
+    },
+    sweepEveryMinutes: read.number("sweepEveryMinutes", 60, 1, 1440, "minutes"),
+    bucket: {
+      existing,
+      manageNotifications,
+      uploadsTopicArn,
+      protect: read.flag("protectData", false),
+      noncurrentDays: read.number("noncurrentDays", 30, 1, 3650, "days"),
+    },
+    encryptTopic: read.flag("encryptTopic", false),
+    api: {
+      auth,
+      corsOrigins: read.list("corsOrigins"),
+      requestsPerSecond: read.number("requestsPerSecond", 50, 1, 10_000, "requests a second"),
+      burst: read.number("burst", 100, 1, 5000, "requests"),
+    },
+    secrets: Object.fromEntries(
+      Object.entries(secrets).map(([name, value]) => [name, pulumi.secret(value)]),
+    ),
+    environment,
+  };
+  read.throwProblems();
+  return stage;
+}
+
+/** Reads values, and collects what is wrong with them, so that a person hears of all at once. */
+class Reader {
+  readonly #config: pulumi.Config;
+  readonly #problems: string[] = [];
+
+  constructor(config: pulumi.Config) {
+    this.#config = config;
+  }
+
+  /** @param command what `pulumi config set` is to be followed by */
+  problem(key: string, what: string, command: string): void {
+    this.#problems.push(`${this.#config.name}:${key} ${what} pulumi config set ${command}`);
+  }
+
+  throwProblems(): void {
+    if (this.#problems.length === 0) return;
+    throw new pulumi.RunError(
+      `the configuration of stack ${pulumi.getStack()} is not complete:\n${this.#problems.map((one) => `  ${one}`).join("\n")}`,
+    );
+  }
+
+  /** Undefined for an empty one, as Pulumi takes no setting without a default. */
+  text(key: string): string | undefined {
+    const text = this.#config.get(key);
+    return text === "" ? undefined : text;
+  }
+
+  number(key: string, standard: number, least: number, most: number, unit: string): number {
+    return this.optionalNumber(key, least, most, unit) ?? standard;
+  }
+
+  optionalNumber(key: string, least: number, most: number, unit: string): number | undefined {
+    const text = this.text(key);
+    if (text === undefined || (text === "0" && least > 0)) return undefined;
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > most) {
+      this.problem(
+        key,
+        `must be a whole number of ${unit} from ${least} to ${most}, got "${text}":`,
+        `${key} <number>`,
+      );
+    }
+    return value;
+  }
+
+  oneOfNumbers(key: string, values: readonly number[], standard: number): number {
+    return Number(this.oneOf(key, values.map(String), String(standard)));
+  }
+
+  oneOf<T extends string>(key: string, values: readonly T[], standard: T): T {
+    const text = this.text(key) ?? standard;
+    const found = values.find((value) => value === text);
+    if (found === undefined) {
+      this.problem(
+        key,
+        `must be one of ${values.join(", ")}, got "${text}":`,
+        `${key} ${standard}`,
+      );
+    }
+    return found ?? standard;
+  }
+
+  flag(key: string, standard: boolean): boolean {
+    return this.oneOf(key, ["true", "false"], String(standard) as "true" | "false") === "true";
+  }
+
+  list(key: string): string[] {
+    const value = this.#object(key);
+    if (value === undefined) return [];
+    if (Array.isArray(value) && value.every((one) => typeof one === "string")) return value;
+    this.problem(key, "must be a list of texts:", `--path '${key}[0]' <text>`);
+    return [];
+  }
+
+  strings(key: string): Record<string, string> {
+    const value = this.#object(key);
+    if (value === undefined) return {};
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      this.problem(key, "must be an object of texts:", `--path '${key}.<name>' <text>`);
+      return {};
+    }
+    // A number or a boolean in the file is what somebody wrote without quotes.
+    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, String(one)]));
+  }
+
+  #object(key: string): unknown {
+    try {
+      return this.#config.getObject<unknown>(key);
+    } catch {
+      // The error would quote the value, which may be a secret.
+      this.problem(key, "is not JSON:", `--path '${key}.<name>' <text>`);
+      return undefined;
+    }
+  }
+}
