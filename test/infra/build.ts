@@ -6,7 +6,7 @@ export interface Recorded {
   name: string;
   inputs: Record<string, unknown>;
   /** What the resource was created with beside its inputs. */
-  options: pulumi.ResourceOptions;
+  options: pulumi.CustomResourceOptions;
 }
 
 export interface Built<T> {
@@ -51,7 +51,7 @@ export async function build<T>(
   { config = {}, stack = "dev" }: { config?: Record<string, string>; stack?: string } = {},
 ): Promise<Built<T>> {
   const recorded = new Map<string, Recorded>();
-  const options = new Map<string, pulumi.ResourceOptions>();
+  const options = new Map<string, pulumi.CustomResourceOptions>();
   const id = (type: string, name: string) => `${type} ${name}`;
   await pulumi.runtime.setMocks(
     {

@@ -1,0 +1,54 @@
+import { expect } from "chai";
+import { LambdaImage, type LambdaImageArgs } from "../../infra/lambda-image.ts";
+import { account, build } from "./build.ts";
+
+describe("LambdaImage", () => {
+  const made = (args: Partial<LambdaImageArgs> = {}) =>
+    build(() => new LambdaImage("functions", { architecture: "arm64", ...args }));
+
+  it("keeps images that a roll-back may need, and goes with the stack", async () => {
+    const { one } = await made();
+
+    expect(one("awsx:ecr:Repository").inputs).to.deep.equal({
+      name: "millpond-dev-functions",
+      forceDelete: true,
+      imageScanningConfiguration: { scanOnPush: true },
+      lifecyclePolicy: {
+        rules: [
+          {
+            description: "keep what a roll-back may need",
+            tagStatus: "untagged",
+            maximumNumberOfImages: 20,
+          },
+        ],
+      },
+      tags: { project: "millpond", stack: "dev", "managed-by": "pulumi" },
+    });
+  });
+
+  for (const [architecture, platform] of [
+    ["arm64", "linux/arm64"],
+    ["x86_64", "linux/amd64"],
+  ] as const) {
+    it(`is built for ${platform} where the stage's functions run on ${architecture}`, async () => {
+      const { one } = await made({ architecture });
+
+      expect(one("awsx:ecr:Image").inputs).to.deep.equal({
+        repositoryUrl: `${account}.dkr.ecr.eu-central-1.amazonaws.com/millpond-dev-functions`,
+        context: ".",
+        dockerfile: "docker/Dockerfile",
+        platform,
+      });
+    });
+  }
+
+  it("is not built where config names one", async () => {
+    const imageUri = `repository@sha256:${"b".repeat(64)}`;
+    const { all, value } = await made({ imageUri });
+
+    expect(all("awsx:ecr:Image")).to.deep.equal([]);
+    expect(all("awsx:ecr:Repository")).to.deep.equal([]);
+    const uri = await new Promise((resolve) => value.uri.apply(resolve));
+    expect(uri).to.equal(imageUri);
+  });
+});
