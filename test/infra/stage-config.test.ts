@@ -1,0 +1,115 @@
+import { expect } from "chai";
+import { stageConfig } from "../../infra/stage-config.ts";
+import { build } from "./build.ts";
+
+describe("stageConfig", () => {
+  const tokens = { secrets: '{"tokens": "0123456789abcdef0123"}' };
+  const read = async (config: Record<string, string>) =>
+    (await build(() => stageConfig(), { config: { ...tokens, ...config } })).value;
+  const problem = async (config: Record<string, string>) =>
+    await read(config).then(
+      () => expect.fail("the configuration was taken"),
+      (error: Error) => error.message,
+    );
+
+  it("takes what Pulumi.yaml says where nothing else is said", async () => {
+    const stage = await read({});
+
+    expect(stage).to.deep.include({
+      architecture: "arm64",
+      imageUri: undefined,
+      logLevel: "info",
+      logRetentionDays: 30,
+      ingest: { memoryMiB: 1769, timeoutSeconds: 300, diskMiB: 4096, concurrency: undefined },
+      query: { memoryMiB: 1769, timeoutSeconds: 29, diskMiB: 2048, concurrency: undefined },
+    });
+    expect(stage.api).to.deep.include({ auth: "token", corsOrigins: [] });
+    expect(stage.bucket).to.include({ existing: undefined, protect: false, noncurrentDays: 30 });
+  });
+
+  it("takes empty texts and zeros, which stand for nothing in Pulumi.yaml, as nothing", async () => {
+    const stage = await read({ imageUri: "", bucketName: "", ingestConcurrency: "0" });
+
+    expect(stage.imageUri).to.equal(undefined);
+    expect(stage.bucket.existing).to.equal(undefined);
+    expect(stage.ingest.concurrency).to.equal(undefined);
+  });
+
+  it("keeps secrets secret", async () => {
+    const stage = await read({});
+
+    const { tokens: token } = stage.secrets;
+    expect(await (token as unknown as { isSecret: Promise<boolean> }).isSecret).to.equal(true);
+    expect(JSON.stringify(stage.environment)).to.equal("{}");
+  });
+
+  for (const [config, message] of [
+    [
+      { queryMemoryMiB: "64" },
+      'millpond:queryMemoryMiB must be a whole number of MiB from 512 to 10240, got "64": pulumi config set queryMemoryMiB <number>',
+    ],
+    [{ queryTimeoutSeconds: "30" }, 'must be a whole number of seconds from 5 to 29, got "30"'],
+    [
+      { ingestTimeoutSeconds: "5m" },
+      'millpond:ingestTimeoutSeconds must be a whole number of seconds from 30 to 900, got "5m"',
+    ],
+    [
+      { architecture: "amd64" },
+      'millpond:architecture must be one of arm64, x86_64, got "amd64": pulumi config set architecture arm64',
+    ],
+    [{ logRetentionDays: "31" }, "millpond:logRetentionDays must be one of 1, 3, 5, 7, 14, 30,"],
+    [
+      { auth: "none" },
+      "millpond:auth none lets anybody on the internet query: say so with pulumi config set public true",
+    ],
+    [{ imageUri: "repository:latest" }, "millpond:imageUri must end in a digest"],
+    [
+      { secrets: "{}" },
+      "millpond:secrets has no tokens, so that nobody could query: pulumi config set --secret --path 'secrets.tokens'",
+    ],
+    [
+      { bucketName: "theirs" },
+      "millpond:bucketName names a bucket that is there already, and nothing says how its uploads are told",
+    ],
+    [
+      { uploadsTopicArn: "arn:aws:sns:eu-central-1:1:t" },
+      "millpond:uploadsTopicArn is for a bucket that is there already",
+    ],
+    [
+      { environment: '{"AWS_REGION": "x"}' },
+      "millpond:environment AWS_REGION is a name that Lambda does not take",
+    ],
+    [{ environment: '{"_HANDLER": "x"}' }, "_HANDLER is a name that Lambda does not take"],
+    [
+      { environment: '{"MILLPOND_STORE": "x"}' },
+      "millpond:environment MILLPOND_STORE is set by the stack",
+    ],
+    [{ environment: '{"tokens": "x"}' }, "millpond:environment and secrets both have tokens"],
+    [{ environment: "[1]" }, "millpond:environment must be an object of texts"],
+    [{ corsOrigins: '"*"' }, "millpond:corsOrigins must be a list of texts"],
+  ] as [Record<string, string>, string][]) {
+    it(`refuses ${JSON.stringify(config)}`, async () => {
+      expect(await problem(config)).to.contain(message);
+    });
+  }
+
+  it("says all that is wrong at once, and nothing of a secret", async () => {
+    const message = await problem({
+      secrets: '{"tokens": "do-not-print-me", "with space": "nor-me"}',
+      queryMemoryMiB: "1",
+      architecture: "mips",
+    });
+
+    expect(message.split("\n")).to.have.length(4);
+    expect(message).to.not.match(/do-not-print-me|nor-me/);
+  });
+
+  it("doesn't repeat what isn't JSON, as it may hold a secret", async () => {
+    expect(await problem({ secrets: "{not-json-secret" })).to.not.contain("not-json-secret");
+  });
+
+  it("lets a stage be public that says so, and one that asks for signatures have no tokens", async () => {
+    expect((await read({ auth: "none", public: "true", secrets: "{}" })).api.auth).to.equal("none");
+    expect((await read({ auth: "iam", secrets: "{}" })).api.auth).to.equal("iam");
+  });
+});
