@@ -96,7 +96,7 @@ uploads.grants.publish(sweep);
 // ── what calls them ─────────────────────────────────────────────────────────
 uploads.subscribe("ingest", ingest);
 if (stage.bucket.uploadsTopicArn === undefined) data.notify(uploads, { prefix: prefixes.inbox });
-new Schedule("sweep", { fn: sweep, everyMinutes: stage.sweepEveryMinutes });
+new Schedule("sweep-schedule", { fn: sweep, everyMinutes: stage.sweepEveryMinutes });
 
 const api = new HttpApi("api", { ...stage.api, logRetentionDays: stage.logRetentionDays });
 api.route("GET /hello", hello);

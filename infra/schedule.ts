@@ -20,7 +20,7 @@ export class Schedule extends pulumi.ComponentResource {
     const role = new aws.iam.Role(
       `${name}-role`,
       {
-        name: stageName(`${name}-schedule`),
+        name: stageName(name),
         assumeRolePolicy: assumedBy("scheduler.amazonaws.com", {
           StringEquals: { "aws:SourceAccount": accountId },
         }),
@@ -41,7 +41,7 @@ export class Schedule extends pulumi.ComponentResource {
       { parent: this },
     );
     const schedule = new aws.scheduler.Schedule(
-      `${name}-schedule`,
+      `${name}-rate`,
       {
         name: stageName(name),
         scheduleExpression: rate(args.everyMinutes),

@@ -44,7 +44,7 @@ function outputsOf(type: string, name: string, inputs: Record<string, unknown>) 
 
 /**
  * Runs a piece of a program against Pulumi's mocks, and records each resource with its options.
- * @param config of the project, as strings; objects as JSON
+ * @param config as strings, objects as JSON; of the project where a key names no other namespace
  */
 export async function build<T>(
   program: () => T | Promise<T>,
@@ -56,6 +56,7 @@ export async function build<T>(
   await pulumi.runtime.setMocks(
     {
       newResource: ({ type, name, inputs }) => {
+        if (recorded.has(id(type, name))) throw new Error(`there are two of ${type} ${name}`);
         recorded.set(id(type, name), {
           type,
           name,
@@ -85,7 +86,12 @@ export async function build<T>(
   );
   for (const key of Object.keys(pulumi.runtime.allConfig())) pulumi.runtime.setConfig(key, "");
   pulumi.runtime.setAllConfig(
-    Object.fromEntries(Object.entries(config).map(([key, value]) => [`millpond:${key}`, value])),
+    Object.fromEntries(
+      Object.entries(config).map(([key, value]) => [
+        key.includes(":") ? key : `millpond:${key}`,
+        value,
+      ]),
+    ),
   );
   let value: T | undefined;
   await pulumi.runtime.runInPulumiStack(async () => {

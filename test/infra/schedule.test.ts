@@ -15,7 +15,7 @@ describe("Schedule", () => {
     });
 
     const fnArn = `arn:aws:lambda:eu-central-1:${account}:millpond-dev-sweep-image`;
-    const roleArn = `arn:aws:iam:eu-central-1:${account}:millpond-dev-sweep-hourly-schedule`;
+    const roleArn = `arn:aws:iam:eu-central-1:${account}:millpond-dev-sweep-hourly`;
     expect(one("aws:scheduler/schedule:Schedule").inputs).to.deep.include({
       scheduleExpression: "rate(60 minutes)",
       flexibleTimeWindow: { mode: "OFF" },

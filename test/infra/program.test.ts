@@ -1,0 +1,216 @@
+import fs from "node:fs/promises";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
+import { expect } from "chai";
+import { account, type Built, build, region } from "./build.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+/** The keys of `config:` in a stack's file, which are all plain there. */
+async function stackConfig(stack: string): Promise<Record<string, string>> {
+  const text = await fs.readFile(`${root}Pulumi.${stack}.yaml`, "utf8");
+  const lines = text.split("\n").flatMap((line) => /^ {2}(\S+:\S+): (\S+)$/.exec(line) ?? []);
+  const entries: [string, string][] = [];
+  for (let i = 0; i < lines.length; i += 3)
+    entries.push([lines[i + 1] as string, lines[i + 2] as string]);
+  return Object.fromEntries(entries);
+}
+
+describe("the program", () => {
+  let server: http.Server;
+  /** Names of buckets that are there. */
+  const buckets = new Set<string>();
+  let tags: Record<string, string>;
+  let runs = 0;
+
+  before(async () => {
+    // As much of S3 as the search for the bucket asks.
+    server = http.createServer((request, response) => {
+      const name = request.url?.split(/[/?]/)[1] ?? "";
+      if (!buckets.has(name)) {
+        response.writeHead(404).end();
+        return;
+      }
+      const set = Object.entries(tags).map(
+        ([k, v]) => `<Tag><Key>${k}</Key><Value>${v}</Value></Tag>`,
+      );
+      response.end(`<Tagging><TagSet>${set.join("")}</TagSet></Tagging>`);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  });
+  after(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  beforeEach(() => {
+    buckets.clear();
+    tags = { project: "millpond", stack: "dev", "managed-by": "pulumi" };
+  });
+
+  async function run(stack: string, more: Record<string, string> = {}): Promise<Built<unknown>> {
+    const { port } = server.address() as AddressInfo;
+    runs += 1;
+    return await build(() => import(`../../index.ts?run=${runs}`), {
+      stack,
+      config: {
+        ...(await stackConfig(stack)),
+        "aws:endpoints": JSON.stringify([{ s3: `http://127.0.0.1:${port}` }]),
+        "aws:s3UsePathStyle": "true",
+        "aws:accessKey": "test",
+        "aws:secretKey": "test",
+        secrets: '{"tokens": "0123456789abcdef0123"}',
+        ...more,
+      },
+    });
+  }
+  const functions = (built: Built<unknown>) =>
+    Object.fromEntries(
+      built.all("aws:lambda/function:Function").map(({ name, inputs }) => [name, inputs]),
+    );
+  const bucketName = `millpond-dev-${account}-${region}`;
+
+  for (const stack of ["dev", "prod"]) {
+    describe(`for ${stack}`, () => {
+      let built: Built<unknown>;
+      before(async () => {
+        built = await run(stack);
+      });
+
+      it("builds for arm64, and runs its functions on it", () => {
+        expect(built.one("awsx:ecr:Image").inputs).to.include({ platform: "linux/arm64" });
+        for (const inputs of Object.values(functions(built))) {
+          expect(inputs["architectures"]).to.deep.equal(["arm64"]);
+          const { variables } = inputs["environment"] as { variables: Record<string, string> };
+          expect(variables).to.include({ MILLPOND_ARCHITECTURE: "arm64" });
+        }
+      });
+
+      it("has the functions that the image has, each with its own role", () => {
+        const commands = Object.values(functions(built)).map(
+          ({ imageConfig }) => (imageConfig as { commands: string[] }).commands[0],
+        );
+        expect(commands).to.have.members([
+          "index.hello",
+          "index.ingest",
+          "index.query",
+          "index.sweep",
+        ]);
+        const roles = Object.values(functions(built)).map(({ role }) => role);
+        expect(new Set(roles).size).to.equal(4);
+      });
+
+      it("gives no function a secret, or the deployer's configuration", () => {
+        const everything = JSON.stringify(functions(built));
+
+        expect(everything).to.not.contain("0123456789abcdef0123");
+      });
+
+      it("grants exactly what each function needs", () => {
+        const granted: Record<string, string[]> = {};
+        for (const recorded of built.all("aws:iam/rolePolicy:RolePolicy")) {
+          const { Statement } = built.policy(recorded) as {
+            Statement: { Action: string[]; Resource: string[] }[];
+          };
+          const role = String(recorded.inputs["role"]);
+          granted[role] ??= [];
+          for (const { Action, Resource } of Statement) {
+            for (const action of Action) {
+              for (const resource of Resource) {
+                const short = resource.replace(/^arn:aws:s3:::[^/]*/, "").replace(/^arn:.*:/, "");
+                granted[role].push(`${action} ${short}`.trim());
+              }
+            }
+          }
+        }
+        const reads = (prefix: string) => [`s3:GetObject /${prefix}/*`, "s3:ListBucket"];
+        const writes = (prefix: string) => [
+          `s3:PutObject /${prefix}/*`,
+          `s3:AbortMultipartUpload /${prefix}/*`,
+        ];
+        const data = (role: string) =>
+          (granted[role] ?? []).filter((one) => !/^(logs|xray|sqs):/.test(one));
+
+        expect(data("hello-role-id")).to.deep.equal([]);
+        expect(data("ingest-role-id")).to.have.members([
+          ...reads("inbox"),
+          ...reads("lake"),
+          ...writes("lake"),
+          ...reads("rejected"),
+          ...writes("rejected"),
+          "s3:DeleteObject /rejected/*",
+        ]);
+        expect(data("query-role-id")).to.have.members([
+          ...reads("lake"),
+          ...reads("rejected"),
+          `ssm:GetParameter /millpond/${stack}/tokens`,
+        ]);
+        expect(data("sweep-role-id")).to.have.members([
+          "s3:ListBucket",
+          ...reads("lake"),
+          ...reads("rejected"),
+          `sns:Publish millpond-${stack}-uploads`,
+        ]);
+      });
+
+      it("protects the data as its configuration says, and keeps it in any case", () => {
+        const { options } = built.one("aws:s3/bucket:Bucket");
+
+        expect(options).to.include({ protect: stack === "prod", retainOnDelete: true });
+      });
+    });
+  }
+
+  it("adopts the bucket that an earlier destroy left", async () => {
+    buckets.add(bucketName);
+
+    const built = await run("dev");
+
+    expect(built.one("aws:s3/bucket:Bucket").options.import).to.equal(bucketName);
+  });
+
+  it("takes no bucket of its name that is not its own", async () => {
+    buckets.add(bucketName);
+    tags = { project: "something-else" };
+
+    const message = await run("dev").then(
+      () => "it was taken",
+      (error: Error) => error.message,
+    );
+
+    expect(message).to.contain(
+      `the bucket ${bucketName} is there, but is not one that this stack left behind`,
+    );
+    expect(message).to.contain(`pulumi config set bucketName ${bucketName}`);
+  });
+
+  it("uses a bucket and a topic that are there, and changes neither", async () => {
+    const topic = `arn:aws:sns:${region}:${account}:theirs`;
+    const built = await run("dev", { bucketName: "theirs", uploadsTopicArn: topic });
+
+    expect(built.all("aws:s3/bucket:Bucket")).to.deep.equal([]);
+    expect(built.all("aws:s3/bucketNotification:BucketNotification")).to.deep.equal([]);
+    expect(built.all("aws:sns/topicPolicy:TopicPolicy")).to.deep.equal([]);
+    expect(built.one("aws:sns/topicSubscription:TopicSubscription").inputs["topic"]).to.equal(
+      topic,
+    );
+  });
+
+  it("sets the notifications of a bucket that is there only where it is told to", async () => {
+    const built = await run("dev", { bucketName: "theirs", manageNotifications: "true" });
+
+    expect(built.one("aws:s3/bucketNotification:BucketNotification").inputs["bucket"]).to.equal(
+      "theirs",
+    );
+  });
+
+  it("asks for signatures in place of tokens where config says so", async () => {
+    const built = await run("dev", { auth: "iam", secrets: "{}" });
+
+    const routes = built
+      .all("aws:apigatewayv2/route:Route")
+      .map(({ inputs }) => inputs["authorizationType"]);
+    expect(routes).to.deep.equal(["AWS_IAM", "AWS_IAM"]);
+    expect(built.all("aws:ssm/parameter:Parameter")).to.deep.equal([]);
+  });
+});
