@@ -313,6 +313,19 @@ describe("the image", function () {
       expect(second).to.include({ rejected: 1 });
     });
 
+    it("rejects a file that fits the disk, but not beside its own rows, at the second time", async () => {
+      const container = await start(own, "ingest", { bucket, tmpBytes: 24 * mebibyte });
+      // Text that doesn't compress well.
+      const rows = Array.from({ length: 400_000 }, () => randomBytes(20).toString("hex"));
+      await put(bucket, "inbox/t.csv", Buffer.from(`a\n${rows.join("\n")}\n`));
+
+      const first = await container.invoke(uploaded(bucket, "inbox/t.csv"));
+      const second = await container.invoke(uploaded(bucket, "inbox/t.csv"));
+
+      expect(first).to.have.property("errorMessage");
+      expect(second).to.include({ rejected: 1 });
+    });
+
     it("cleans /tmp of what an earlier process left", async () => {
       const container = await start(own, "ingest", { bucket });
       await container.execute(
