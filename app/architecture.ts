@@ -1,5 +1,6 @@
 import {
-  type Architecture,
+  architectureCalled,
+  architectureNames,
   architectures,
   type Environment,
   environmentNames as names,
@@ -15,25 +16,21 @@ import { MillpondError } from "./errors.ts";
 export function checkArchitecture(environment: Environment, running: string = process.arch): void {
   const image = environment[names.imageArchitecture];
   if (image === undefined) return;
-  const built = named((one) => architectures[one].docker === image);
+  const built = architectureCalled("docker", image);
   const stage = environment[names.architecture] ?? built;
-  const wanted = named((one) => one === stage);
+  const wanted = architectureNames.find((one) => one === stage);
   if (wanted === undefined) {
-    const known = Object.keys(architectures).join(" or ");
+    const known = architectureNames.join(" or ");
     throw new MillpondError(
       "architecture",
       `${names.architecture} must be ${known}, got "${stage}"`,
     );
   }
-  const here = named((one) => architectures[one].node === running);
+  const here = architectureCalled("node", running);
   if (built === wanted && here === wanted) return;
   throw new MillpondError(
     "architecture",
     `the image was built for ${built ?? image} and runs on ${here ?? running}, but this stage's functions are for ${wanted}: ` +
       `build it with npm run image -- --platform ${architectures[wanted].platform}, or set the stage's architecture to ${built ?? here}`,
   );
-}
-
-function named(is: (architecture: Architecture) => boolean): Architecture | undefined {
-  return (Object.keys(architectures) as Architecture[]).find(is);
 }

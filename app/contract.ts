@@ -75,6 +75,15 @@ export const architectures = {
   x86_64: { docker: "amd64", platform: "linux/amd64", node: "x64", duckdb: "linux_amd64" },
 } as const;
 export type Architecture = keyof typeof architectures;
+export const architectureNames = Object.keys(architectures) as Architecture[];
+
+/** The architecture that `by` calls so: Docker, Node, … Undefined for another one. */
+export function architectureCalled(
+  by: keyof (typeof architectures)[Architecture],
+  name: string | undefined,
+): Architecture | undefined {
+  return architectureNames.find((one) => architectures[one][by] === name);
+}
 
 /** The environment of a process. */
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -4,7 +4,7 @@ import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { architectures, environmentNames, handlerOf } from "../app/contract.ts";
+import { architectureCalled, architectures, environmentNames, handlerOf } from "../app/contract.ts";
 import { emulatorKeys, extensionFor } from "../test/s3/emulator.ts";
 
 /**
@@ -20,11 +20,11 @@ const runs = Number(process.argv[process.argv.indexOf("--runs") + 1] || 15) || 1
 const goal = 1.4;
 const mostBundleBytes = 1.5e6;
 
-const here = Object.values(architectures).find(({ node }) => node === process.arch);
+const here = architectureCalled("node", process.arch);
 if (here === undefined) throw new Error(`no function runs on ${process.arch}`);
 const extensions =
   process.env[environmentNames.extensions] ??
-  (await extensionFor(here.duckdb).catch((error: Error) => {
+  (await extensionFor(architectures[here].duckdb).catch((error: Error) => {
     process.stderr.write(
       `error: httpfs can't be had: ${error.message}; install Python 3, or name a folder of DuckDB's extensions in ${environmentNames.extensions}\n`,
     );

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import {
   type Architecture,
+  architectureCalled,
   architectures,
   environmentNames,
   type FunctionName,
@@ -25,7 +26,7 @@ interface ImageOptions {
   check?: string;
   builder?: string;
   buildContext: string[];
-  noCache: boolean;
+  cache: boolean;
 }
 
 export function imageCommand(): Command {
@@ -38,7 +39,7 @@ export function imageCommand(): Command {
     .option(
       "--build-context <name=value>",
       "another source of a stage or base of docker/Dockerfile, such as extensions=<folder>; can be given several times",
-      (value: string, before: string[]) => [...before, value],
+      collect,
       [],
     )
     .option("--no-cache", "build all anew")
@@ -48,10 +49,15 @@ export function imageCommand(): Command {
 The registry's certificate, where a proxy has one of its own, is npm's cafile, or NODE_EXTRA_CA_CERTS.
 Exit code: 0 built, or as expected; 1 it failed, or is for another architecture; 2 the call is wrong.`,
     )
-    .action(async ({ cache, ...options }: Omit<ImageOptions, "noCache"> & { cache: boolean }) => {
+    .action(async (options: ImageOptions) => {
       if (options.check !== undefined) await checkImage(options.check, options.platform);
-      else await buildImage({ ...options, noCache: !cache });
+      else await buildImage(options);
     });
+}
+
+/** Of an option that can be given several times. */
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
 }
 
 function platformOption(what: string): Option {
@@ -61,8 +67,7 @@ function platformOption(what: string): Option {
 }
 
 function architectureOf(platform: string | undefined): Architecture {
-  const names = Object.keys(architectures) as Architecture[];
-  return names.find((name) => architectures[name].platform === platform) ?? defaultArchitecture;
+  return architectureCalled("platform", platform) ?? defaultArchitecture;
 }
 
 async function buildImage(options: ImageOptions): Promise<void> {
@@ -81,7 +86,7 @@ async function buildImage(options: ImageOptions): Promise<void> {
       ...["--provenance=false", "--sbom=false", "--load"],
       ...options.buildContext.flatMap((context) => ["--build-context", context]),
       ...(certificate ? ["--secret", `id=ca,src=${certificate}`] : []),
-      ...(options.noCache ? ["--no-cache"] : []),
+      ...(options.cache ? [] : ["--no-cache"]),
       root,
     ],
     { show: true },
@@ -157,7 +162,7 @@ export function imageRunCommand(): Command {
     .option(
       "--env <name=value>",
       "an environment variable; can be given several times",
-      (value: string, before: string[]) => [...before, value],
+      collect,
       [],
     )
     .addHelpText(
@@ -184,8 +189,10 @@ your environment, so MILLPOND_STORE=s3://<bucket> works on a bucket with your ri
 }
 
 async function runImage(name: FunctionName, options: RunOptions): Promise<void> {
+  // Without one named, what this machine runs without an emulator.
+  const own = architectureCalled("node", process.arch);
   const architecture =
-    options.platform === undefined ? ownArchitecture() : architectureOf(options.platform);
+    options.platform === undefined && own !== undefined ? own : architectureOf(options.platform);
   const { platform } = architectures[architecture];
   const tag = options.tag ?? `millpond:${architecture}`;
   await docker(["image", "inspect", tag, "--format", "{{.Id}}"], {
@@ -247,10 +254,4 @@ async function runImage(name: FunctionName, options: RunOptions): Promise<void> 
   } finally {
     await fs.rm(folder, { recursive: true, force: true });
   }
-}
-
-/** What this machine runs without an emulator. */
-function ownArchitecture(): Architecture {
-  const names = Object.keys(architectures) as Architecture[];
-  return names.find((name) => architectures[name].node === process.arch) ?? defaultArchitecture;
 }

@@ -1,6 +1,7 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "../app/contract.ts";
+import { failureQueue } from "./failure-queue.ts";
 import { stageName, stageTags } from "./names.ts";
 import { assumedBy, policyJson, type Statement } from "./policy.ts";
 import type { LogLevel } from "./stage-config.ts";
@@ -36,9 +37,6 @@ export interface ContainerFunctionArgs {
   };
   transform?: { function?: Transform<aws.lambda.FunctionArgs> };
 }
-
-/** How long an event that failed waits for somebody: as long as SQS lets it. */
-const failureRetentionSeconds = 14 * 24 * 60 * 60;
 
 /** Lambda's names of the levels. */
 const applicationLevel = (level: LogLevel) => level.toUpperCase();
@@ -79,19 +77,7 @@ export class ContainerFunction extends pulumi.ComponentResource {
       },
       parent,
     );
-    const failures =
-      args.events === undefined
-        ? undefined
-        : new aws.sqs.Queue(
-            `${name}-failures`,
-            {
-              name: stageName(`${name}-failures`),
-              messageRetentionSeconds: failureRetentionSeconds,
-              sqsManagedSseEnabled: true,
-              tags: stageTags(),
-            },
-            parent,
-          );
+    const failures = args.events === undefined ? undefined : failureQueue(`${name}-failures`, this);
     const role = new aws.iam.Role(
       `${name}-role`,
       {

@@ -1,6 +1,7 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { ContainerFunction } from "./container-function.ts";
+import { failureQueue } from "./failure-queue.ts";
 import { stageName, stageTags } from "./names.ts";
 import { policyJson, type Statement } from "./policy.ts";
 
@@ -15,9 +16,6 @@ export interface SubscribeOptions {
   /** Which messages, by their body. @default - all of them */
   filter?: Record<string, unknown>;
 }
-
-/** How long a message that could not be delivered waits for somebody: as long as SQS lets it. */
-const failureRetentionSeconds = 14 * 24 * 60 * 60;
 
 /** A topic of SNS: publishers on one side, functions that subscribe on the other. */
 export class EventTopic extends pulumi.ComponentResource {
@@ -79,16 +77,7 @@ export class EventTopic extends pulumi.ComponentResource {
     fn: ContainerFunction,
     { filter }: SubscribeOptions = {},
   ): aws.sns.TopicSubscription {
-    const undelivered = new aws.sqs.Queue(
-      `${name}-undelivered`,
-      {
-        name: stageName(`${name}-undelivered`),
-        messageRetentionSeconds: failureRetentionSeconds,
-        sqsManagedSseEnabled: true,
-        tags: stageTags(),
-      },
-      { parent: this },
-    );
+    const undelivered = failureQueue(`${name}-undelivered`, this);
     const accepted = new aws.sqs.QueuePolicy(
       `${name}-undelivered-policy`,
       {

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import {
   type Architecture,
-  architectures,
+  architectureNames,
   environmentNames,
   secretNames,
 } from "../app/contract.ts";
@@ -140,7 +140,7 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
     }
   }
   const stage: StageConfig = {
-    architecture: read.oneOf("architecture", Object.keys(architectures) as Architecture[], "arm64"),
+    architecture: read.oneOf("architecture", architectureNames, "arm64"),
     imageUri,
     logLevel: read.oneOf("logLevel", logLevels, "info"),
     logRetentionDays: read.oneOfNumbers("logRetentionDays", retentions, 30),

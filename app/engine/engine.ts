@@ -1,11 +1,10 @@
 import type { ChildProcess } from "node:child_process";
 import fs from "node:fs/promises";
+import type { BucketAccess, BucketKeys } from "../bucket-access.ts";
 import { MillpondError } from "../errors.ts";
 import type { Extensions } from "../extensions.ts";
 import { SourceError } from "../lake/source-error.ts";
 import type {
-  BucketAccess,
-  BucketKeys,
   FromWorker,
   ResultOf,
   ToWorker,

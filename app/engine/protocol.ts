@@ -1,24 +1,10 @@
+import type { BucketAccess, BucketKeys } from "../bucket-access.ts";
 import type { Extensions } from "../extensions.ts";
 import type { RejectionReason } from "../lake/rejection.ts";
 import type { Compression, SourceFormat } from "../lake/source-key.ts";
 import type { QueryFormat } from "../query/result-format.ts";
 
 /** What engine.ts and worker.ts say to each other. Plain values only: they cross a process boundary. */
-
-/** Keys for a bucket, as S3's clients name them. */
-export interface BucketKeys {
-  accessKeyId: string;
-  secretAccessKey: string;
-  sessionToken: string | undefined;
-}
-
-/** How DuckDB reaches a bucket. */
-export interface BucketAccess {
-  /** Without a scheme: `host` or `host:port`. Undefined for AWS's own. */
-  endpoint: string | undefined;
-  useTls: boolean;
-  region: string;
-}
 
 /** A part of a bucket that a worker may read. */
 export interface BucketSetup {

@@ -1,4 +1,5 @@
 import { DuckDBInstance } from "@duckdb/node-api";
+import type { BucketKeys } from "../bucket-access.ts";
 import { MillpondError, messageOf } from "../errors.ts";
 import { SourceError } from "../lake/source-error.ts";
 import { quoteList, quoteLiteral } from "../query/quote.ts";
@@ -6,7 +7,6 @@ import { answer, describe, review } from "./answer.ts";
 import { bucketOptions, bucketSettings, loadHttpfs, useKeys } from "./bucket.ts";
 import { convert } from "./convert.ts";
 import type {
-  BucketKeys,
   BucketSetup,
   FromWorker,
   ToWorker,

@@ -9,7 +9,7 @@ import { decodeOutputMetadata, type OutputMetadata } from "../lake/output-metada
 import { parseRejection, type RejectionRecord } from "../lake/rejection.ts";
 import { tableNamePattern } from "../lake/source-key.ts";
 import type { Located, PinnedCopies, Version } from "../store/pinned-copies.ts";
-import type { Store } from "../store/store.ts";
+import { requestsAtOnce, type Store } from "../store/store.ts";
 
 /** What `GET /tables` says of a table. */
 export interface TableSummary {
@@ -39,8 +39,6 @@ export interface NamedFiles {
   files: Version[];
 }
 
-/** Small requests at once, for all tables together: enough to hide their latency, few enough for one small function. */
-const requestsAtOnce = 32;
 /** Entries that a cache keeps; an entry is a few hundred bytes. */
 const cached = 10_000;
 
@@ -49,6 +47,7 @@ export class Catalog {
   readonly #store: Store;
   readonly #engine: Engine;
   readonly #copies: PinnedCopies | undefined;
+  /** For all tables together. */
   readonly #limit = pLimit(requestsAtOnce);
   // Both are facts of one version of a file, or of some, so they never grow old.
   readonly #metadata = new Map<string, OutputMetadata | undefined>();

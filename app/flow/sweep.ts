@@ -4,7 +4,7 @@ import { decide } from "../lake/decide.ts";
 import { outputKey, rejectionKey } from "../lake/derived-key.ts";
 import { parseRejection } from "../lake/rejection.ts";
 import { parseSourceKey } from "../lake/source-key.ts";
-import type { Store } from "../store/store.ts";
+import { requestsAtOnce, type Store } from "../store/store.ts";
 import { sourceState } from "./source-state.ts";
 
 export interface SweepResult {
@@ -13,9 +13,6 @@ export interface SweepResult {
   /** Keys of those whose output or rejection is not of their newest version. */
   stale: string[];
 }
-
-/** Enough to hide the latency of each, few enough for one small function. */
-const requestsAtOnce = 32;
 
 /**
  * Finds sources that no event told of: those dropped while nothing listened, and those whose event got lost. It only

@@ -19,8 +19,9 @@ import { Upload } from "@aws-sdk/lib-storage";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import pLimit from "p-limit";
 import pRetry from "p-retry";
+import type { BucketAccess, BucketKeys } from "../bucket-access.ts";
 import { MillpondError } from "../errors.ts";
-import { hasStatus, type S3Action, s3Error } from "./s3-error.ts";
+import { hasStatus, s3Error } from "./s3-error.ts";
 import type {
   LocalCopy,
   ObjectHead,
@@ -35,21 +36,6 @@ export interface S3StoreOptions {
   bucket: string;
   /** Where S3 is, for an emulator or another maker's. @default - AWS's endpoint of the region */
   endpoint?: string | undefined;
-}
-
-/** What DuckDB needs for reading the same bucket by itself. */
-export interface S3Access {
-  /** Without a scheme: `host` or `host:port`. Undefined for AWS's own. */
-  endpoint: string | undefined;
-  useTls: boolean;
-  region: string;
-}
-
-/** Keys as the provider chain gives them. */
-export interface S3Keys {
-  accessKeyId: string;
-  secretAccessKey: string;
-  sessionToken: string | undefined;
 }
 
 /** Bytes of one ranged GET and of one part of an upload. AWS recommends 8 to 16 MB. @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html */
@@ -95,7 +81,7 @@ export class S3Store implements Store {
   }
 
   async head(key: string): Promise<ObjectHead | undefined> {
-    const head = await this.#call("s3:GetObject", key, async () =>
+    const head = await this.#get(key, async () =>
       this.client.send(new HeadObjectCommand({ Bucket: this.bucket, Key: key })),
     );
     if (head === undefined) return undefined;
@@ -131,7 +117,7 @@ export class S3Store implements Store {
   }
 
   async read(key: string): Promise<{ etag: string; text: string } | undefined> {
-    return await this.#call("s3:GetObject", key, () =>
+    return await this.#get(key, () =>
       persistently(async () => {
         const got = await this.client.send(new GetObjectCommand({ Bucket: this.bucket, Key: key }));
         return {
@@ -144,9 +130,9 @@ export class S3Store implements Store {
 
   async checkOut(key: string, etag: string, directory: string): Promise<LocalCopy | undefined> {
     const file = path.join(directory, `source-${randomUUID()}`);
-    const complete = await this.#call("s3:GetObject", key, () =>
-      this.#download(key, etag, file),
-    ).catch((error: unknown) => error as Error);
+    const complete = await this.#get(key, () => this.#download(key, etag, file)).catch(
+      (error: unknown) => error as Error,
+    );
     if (complete !== true) {
       await fsp.rm(file, { force: true });
       if (complete === undefined) return undefined;
@@ -204,7 +190,7 @@ export class S3Store implements Store {
   }
 
   /** How DuckDB reaches this bucket. */
-  async access(): Promise<S3Access> {
+  async access(): Promise<BucketAccess> {
     const url = this.endpoint === undefined ? undefined : new URL(this.endpoint);
     return {
       endpoint: url?.host,
@@ -214,7 +200,7 @@ export class S3Store implements Store {
   }
 
   /** The keys that the client signs with now: others after those have expired. */
-  async keys(): Promise<S3Keys> {
+  async keys(): Promise<BucketKeys> {
     try {
       const { accessKeyId, secretAccessKey, sessionToken } = await this.client.config.credentials();
       return { accessKeyId, secretAccessKey, sessionToken };
@@ -224,12 +210,12 @@ export class S3Store implements Store {
   }
 
   /** Undefined where there is no such object, or no such version. */
-  async #call<T>(action: S3Action, key: string, call: () => Promise<T>): Promise<T | undefined> {
+  async #get<T>(key: string, get: () => Promise<T>): Promise<T | undefined> {
     try {
-      return await call();
+      return await get();
     } catch (error) {
       if (error instanceof Error && error.name === "NoSuchBucket") {
-        throw s3Error(error, action, this.locate(key));
+        throw s3Error(error, "s3:GetObject", this.locate(key));
       }
       if (hasStatus(error, 404, 412)) return undefined;
       if (isDiskFull(error)) {
@@ -242,7 +228,7 @@ export class S3Store implements Store {
           },
         );
       }
-      throw s3Error(error, action, this.locate(key));
+      throw s3Error(error, "s3:GetObject", this.locate(key));
     }
   }
 

@@ -1,3 +1,6 @@
+/** Small requests at once to a store: enough to hide their latency, few enough for one small function. */
+export const requestsAtOnce = 32;
+
 /** What is known of an object without reading it. */
 export interface ObjectSummary {
   key: string;

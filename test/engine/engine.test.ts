@@ -4,8 +4,8 @@ import path from "node:path";
 import { expect } from "chai";
 import { Engine, type EngineEvent } from "../../app/engine/engine.ts";
 import type { Parameters } from "../../app/engine/protocol.ts";
-import { MillpondError } from "../../app/errors.ts";
 import type { QueryFormat } from "../../app/query/result-format.ts";
+import { rejection } from "../failure.ts";
 
 /** Runs for hours: only its deadline ends it. */
 const endless =
@@ -52,15 +52,6 @@ describe("Engine", () => {
     return { ...result, text: await fs.readFile(output, "utf8") };
   }
 
-  async function failure(work: Promise<unknown>): Promise<MillpondError> {
-    const error = await work.then(
-      () => undefined,
-      (thrown: unknown) => thrown,
-    );
-    expect(error).to.be.instanceOf(MillpondError);
-    return error as MillpondError;
-  }
-
   it("starts one worker and keeps it", async () => {
     await ask("SELECT 1");
     const pid = engine.pid;
@@ -83,7 +74,7 @@ describe("Engine", () => {
 
   it("gives up a request whose worker died twice", async () => {
     await engine.start();
-    const underWay = failure(ask(endless));
+    const underWay = rejection(ask(endless));
     const first = engine.pid as number;
     process.kill(first, "SIGKILL");
     while (engine.pid === undefined || engine.pid === first) {
@@ -107,7 +98,7 @@ describe("Engine", () => {
     it(`stops ${what} at its deadline, and answers the next query`, async () => {
       await engine.start();
 
-      const error = await failure(ask(sql, { within: 300 }));
+      const error = await rejection(ask(sql, { within: 300 }));
 
       expect(error.code).to.equal("deadline");
       expect((await ask("SELECT 7 AS next")).text).to.equal('{"next":7}\n');
@@ -119,9 +110,9 @@ describe("Engine", () => {
     const within = 200;
 
     const errors = await Promise.all([
-      failure(ask(endless, { within })),
-      failure(ask(endless, { within })),
-      failure(ask(endless, { within })),
+      rejection(ask(endless, { within })),
+      rejection(ask(endless, { within })),
+      rejection(ask(endless, { within })),
     ]);
     await ask("SELECT 1");
 
@@ -142,7 +133,7 @@ describe("Engine", () => {
   });
 
   it("plans with the memory it was given, and no more", async () => {
-    const error = await failure(ask("SELECT len(list(hash(i))) FROM range(100000000) t(i)"));
+    const error = await rejection(ask("SELECT len(list(hash(i))) FROM range(100000000) t(i)"));
 
     expect(error.code).to.equal("out-of-memory");
     expect((await ask("SELECT 7 AS next")).text).to.equal('{"next":7}\n');
@@ -154,7 +145,7 @@ describe("Engine", () => {
       "SELECT sha256(i::VARCHAR) || sha256((-i)::VARCHAR) AS t FROM range(12000000) r(i)";
     const sorted = `SELECT t, row_number() OVER (ORDER BY t) AS n FROM (${wide})`;
 
-    const error = await failure(ask(`SELECT max(n) FROM (${sorted}) WHERE t <> ''`));
+    const error = await rejection(ask(`SELECT max(n) FROM (${sorted}) WHERE t <> ''`));
 
     expect(error.code).to.equal("out-of-disk");
     expect((await ask("SELECT 7 AS next")).text).to.equal('{"next":7}\n');
@@ -164,7 +155,7 @@ describe("Engine", () => {
     await engine.start();
     const other = ask("SELECT sum(hash(i)) > 0 AS ok FROM range(30000000) t(i)");
 
-    await failure(ask(endless, { within: 50 }));
+    await rejection(ask(endless, { within: 50 }));
 
     expect((await other).text).to.equal('{"ok":true}\n');
   });
@@ -176,7 +167,7 @@ describe("Engine", () => {
     await engine.close();
 
     expect(() => process.kill(pid, 0)).to.throw("ESRCH");
-    expect((await failure(ask("SELECT 1"))).code).to.equal("engine-closed");
+    expect((await rejection(ask("SELECT 1"))).code).to.equal("engine-closed");
   });
 
   describe("its lock", () => {
@@ -189,13 +180,13 @@ describe("Engine", () => {
       await ask("SELECT 1 AS a", { format: "parquet" });
       await fs.copyFile(path.join(folder, `answer-${answers}`), outside);
 
-      const error = await failure(read(outside)).finally(() => fs.rm(outside));
+      const error = await rejection(read(outside)).finally(() => fs.rm(outside));
 
       expect(error.message).to.match(/Permission Error/);
     });
 
     it("refuses the network", async () => {
-      const error = await failure(read("http://127.0.0.1:9/x.parquet"));
+      const error = await rejection(read("http://127.0.0.1:9/x.parquet"));
 
       expect(error.message).to.match(/Permission Error|disabled/);
     });
@@ -247,7 +238,7 @@ describe("Engine", () => {
       ["SELECT error('of my own')", "of my own"],
     ] as const) {
       it(`shows DuckDB's message for ${JSON.stringify(sql)}`, async () => {
-        const error = await failure(ask(sql));
+        const error = await rejection(ask(sql));
 
         expect(error.code).to.equal("sql-invalid");
         expect(error.message).to.contain(message);
@@ -256,7 +247,7 @@ describe("Engine", () => {
     }
 
     it("refuses what the review refuses even when nobody asked for one", async () => {
-      expect((await failure(ask("SELECT * FROM read_text('/etc/passwd')"))).code).to.equal(
+      expect((await rejection(ask("SELECT * FROM read_text('/etc/passwd')"))).code).to.equal(
         "sql-refused",
       );
     });
@@ -306,7 +297,7 @@ describe("Engine", () => {
         tables: [{ name: "t", files: [{ path: output, id: output }] }],
       });
 
-      const error = await failure(engine.run({ ...named, tables: [] }));
+      const error = await rejection(engine.run({ ...named, tables: [] }));
 
       expect(first.rows).to.equal(1);
       expect(error.code).to.equal("table-unknown");
@@ -334,7 +325,7 @@ describe("Engine", () => {
     });
 
     it("refuses an integer that no type holds", async () => {
-      const error = await failure(ask("SELECT $1", { parameters: [10n ** 45n] }));
+      const error = await rejection(ask("SELECT $1", { parameters: [10n ** 45n] }));
 
       expect(error.code).to.equal("parameters-invalid");
     });
@@ -344,7 +335,7 @@ describe("Engine", () => {
       [{ a: 1, b: 2 }, "the SQL has no $b"],
     ] as const) {
       it(`refuses ${JSON.stringify(parameters)} for $a`, async () => {
-        const error = await failure(ask("SELECT $a", { parameters }));
+        const error = await rejection(ask("SELECT $a", { parameters }));
 
         expect(error.code).to.equal("parameters-invalid");
         expect(error.message).to.contain(message);

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -17,6 +18,8 @@ import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { expect } from "chai";
 import {
   type Architecture,
+  architectureCalled,
+  architectureNames,
   architectures,
   environmentNames,
   type FunctionName,
@@ -34,22 +37,17 @@ const eventsFolder = fileURLToPath(new URL("../../events/", import.meta.url));
 const sampleFolder = fileURLToPath(new URL("../../sample/", import.meta.url));
 const token = randomBytes(16).toString("hex");
 const prefix = "/millpond/image/";
-const hosts = (Object.keys(architectures) as Architecture[]).filter(
-  (name) => architectures[name].node === process.arch,
-);
+const host = architectureCalled("node", process.arch);
 const mebibyte = 1024 * 1024;
 
 /** Not the one that whoever runs the tests may have built. */
 const tagOf = (architecture: Architecture) => `millpond-test:${architecture}`;
 
 /** Whether this machine runs programs of another one's architecture. */
-async function runs(architecture: Architecture): Promise<boolean> {
-  if (hosts.includes(architecture)) return true;
+function runs(architecture: Architecture): boolean {
+  if (architecture === host) return true;
   const name = { arm64: "aarch64", x86_64: "x86_64" }[architecture];
-  return await fs.access(`/proc/sys/fs/binfmt_misc/qemu-${name}`).then(
-    () => true,
-    () => false,
-  );
+  return existsSync(`/proc/sys/fs/binfmt_misc/qemu-${name}`);
 }
 
 describe("the image", function () {
@@ -69,7 +67,7 @@ describe("the image", function () {
     emulator = emulatorOf(this);
     client = emulatorClient(emulator.endpoint);
     work = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
-    given = await substitutes(Object.keys(architectures) as Architecture[]);
+    given = await substitutes(architectureNames);
     const ssm = new SSMClient({ endpoint: emulator.endpoint });
     await ssm.send(
       new PutParameterCommand({ Name: `${prefix}tokens`, Value: token, Type: "SecureString" }),
@@ -146,7 +144,7 @@ describe("the image", function () {
       let layers: Layer[];
 
       before(async function () {
-        if (!(await runs(architecture))) {
+        if (!runs(architecture)) {
           process.stderr.write(`skipped: this machine does not run programs for ${platform}\n`);
           this.skip();
         }
@@ -254,7 +252,6 @@ describe("the image", function () {
   }
 
   describe("on this machine", () => {
-    const [host] = hosts;
     let bucket: string;
     before(function () {
       if (host === undefined) this.skip();

@@ -84,7 +84,6 @@ export async function build<T>(
     "millpond",
     stack,
   );
-  for (const key of Object.keys(pulumi.runtime.allConfig())) pulumi.runtime.setConfig(key, "");
   pulumi.runtime.setAllConfig(
     Object.fromEntries(
       Object.entries(config).map(([key, value]) => [

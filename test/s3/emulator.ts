@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import fs from "node:fs/promises";
 import net from "node:net";
 import path from "node:path";
@@ -38,11 +38,7 @@ const venv = path.join(
 
 /** Makes the Python environment with all of requirements.txt, once. @returns why it can't */
 async function installPython(): Promise<string | undefined> {
-  const made = await fs.access(path.join(venv, "complete")).then(
-    () => true,
-    () => false,
-  );
-  if (made) return undefined;
+  if (existsSync(path.join(venv, "complete"))) return undefined;
   const python = await run("python3", ["--version"]).catch(() => undefined);
   if (python === undefined) return "there is no python3 on this machine";
   process.stderr.write("installing the emulator of AWS under .cache/ …\n");
@@ -99,13 +95,7 @@ export async function extensionFor(platform: string): Promise<string> {
     .find((line) => line.startsWith(name));
   const version = `v${pinned?.split("==")[1]}`;
   const target = path.join(folder, version, platform, "httpfs.duckdb_extension");
-  if (
-    await fs.access(target).then(
-      () => true,
-      () => false,
-    )
-  )
-    return folder;
+  if (existsSync(target)) return folder;
   const work = path.join(venv, `unpack-${platform}`);
   const only = ["--only-binary=:all:", "--no-deps", "--platform", pypiPlatforms[platform] ?? ""];
   await run(path.join(venv, "bin/pip"), [

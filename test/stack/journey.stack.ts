@@ -13,7 +13,7 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import { expect } from "chai";
-import { type Architecture, architectures } from "../../app/contract.ts";
+import { type Architecture, architectureCalled, architectures } from "../../app/contract.ts";
 import { image, substitutes } from "../image/build.ts";
 import { docker, dockerMissing } from "../image/docker.ts";
 import { emulatorClient } from "../s3/emulator.ts";
@@ -57,9 +57,7 @@ describe("a stack, from its first up to its return", function () {
     // S3 Control puts the account before the host's name, so that it must be a name.
     endpoint = emulatorOf(this).endpoint.replace("127.0.0.1", "localhost");
     client = emulatorClient(endpoint);
-    const host = (Object.keys(architectures) as Architecture[]).find(
-      (name) => architectures[name].node === process.arch,
-    ) as Architecture;
+    const host = architectureCalled("node", process.arch) as Architecture;
     process.stderr.write(`the functions run on ${host}, as this machine does\n`);
     const given = await substitutes([host]);
     const built = await image("--platform", architectures[host].platform, "--tag", tag, ...given);
