@@ -76,8 +76,10 @@ describe("the image", function () {
   after(async () => {
     if (work === undefined) return;
     await fs.rm(work, { recursive: true });
-    const built = await docker("image", "ls", "--quiet", "--filter", "reference=millpond-test");
-    if (built !== "") await docker("image", "rm", "--force", ...new Set(built.split("\n")));
+    // By name: what is built is the same to the last bit for whoever builds it, and so has the id of the user's own.
+    const names = ["--filter", "reference=millpond-test", "--format", "{{.Repository}}:{{.Tag}}"];
+    const built = await docker("image", "ls", ...names);
+    if (built !== "") await docker("image", "rm", ...built.split("\n"));
   });
 
   const containers: FunctionContainer[] = [];

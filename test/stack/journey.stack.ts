@@ -47,6 +47,8 @@ describe("a stack, from its first up to its return", function () {
   let client: S3Client;
   let bucket: string;
   let imageId: string;
+  /** Containers of the same image that were there before: somebody's own. */
+  let foreign: string[];
 
   before(async function () {
     for (const missing of [await dockerMissing(), await pulumiMissing()]) {
@@ -63,6 +65,7 @@ describe("a stack, from its first up to its return", function () {
     const built = await image("--platform", architectures[host].platform, "--tag", tag, ...given);
     expect(built.code, built.text).to.equal(0);
     imageId = await docker("image", "inspect", tag, "--format", "{{.Id}}");
+    foreign = await containers();
     folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
     stack = new PulumiStack("journey", folder, {});
     await stack.init([
@@ -78,11 +81,15 @@ describe("a stack, from its first up to its return", function () {
   after(async () => {
     if (folder !== undefined) await fs.rm(folder, { recursive: true });
     if (imageId === undefined) return;
-    const left = await docker("ps", "--all", "--quiet", "--filter", `ancestor=${imageId}`);
-    if (left !== "") await docker("rm", "--force", ...left.split("\n"));
-    await docker("image", "rm", "--force", tag);
+    const left = (await containers()).filter((id) => !foreign.includes(id));
+    if (left.length > 0) await docker("rm", "--force", ...left);
+    await docker("image", "rm", tag);
   });
 
+  async function containers(): Promise<string[]> {
+    const found = await docker("ps", "--all", "--quiet", "--filter", `ancestor=${imageId}`);
+    return found === "" ? [] : found.split("\n");
+  }
   /** Through the API's own URL: the emulator tells APIs apart by the host's name, which no resolver here knows. */
   async function get(route: string, authorization = `Bearer ${token}`) {
     const { apiUrl } = await stack.outputs();
