@@ -7,7 +7,7 @@ import { findDataBucket } from "./infra/find-bucket.ts";
 import { HttpApi } from "./infra/http-api.ts";
 import { LambdaImage } from "./infra/lambda-image.ts";
 import { Schedule } from "./infra/schedule.ts";
-import { stageConfig } from "./infra/stage-config.ts";
+import { spillMiB, stageConfig } from "./infra/stage-config.ts";
 import { StageSecrets } from "./infra/stage-secrets.ts";
 
 /** The stack, from top to bottom. */
@@ -53,7 +53,7 @@ const ingest = new ContainerFunction("ingest", {
   ...common,
   ...stage.ingest,
   handler: handlerOf("ingest"),
-  environment: { ...environment, [environmentNames.diskMiB]: String(stage.ingest.diskMiB / 2) },
+  environment: { ...environment, [environmentNames.diskMiB]: spillMiB(stage.ingest) },
   events: { retries: 2 },
 });
 const query = new ContainerFunction("query", {
@@ -62,7 +62,7 @@ const query = new ContainerFunction("query", {
   handler: handlerOf("query"),
   environment: {
     ...environment,
-    [environmentNames.diskMiB]: String(stage.query.diskMiB / 2),
+    [environmentNames.diskMiB]: spillMiB(stage.query),
     [environmentNames.queryDeadlineSeconds]: String(stage.query.timeoutSeconds - 4),
     [environmentNames.auth]: stage.api.auth === "token" ? "token" : "none",
     [environmentNames.secrets]: secrets.prefix,

@@ -18,6 +18,11 @@ export interface FunctionSize {
   concurrency: number | undefined;
 }
 
+/** Half of a function's disk is for what DuckDB spills; the rest for files and answers. */
+export function spillMiB({ diskMiB }: FunctionSize): string {
+  return String(Math.floor(diskMiB / 2));
+}
+
 /** All that a stage's configuration says, checked. Pulumi.yaml describes each key. */
 export interface StageConfig {
   architecture: Architecture;

@@ -204,6 +204,17 @@ describe("the program", () => {
     );
   });
 
+  it("gives the engine half of a disk, in whole MiB", async () => {
+    const built = await run("dev", { ingestDiskMiB: "1025", queryDiskMiB: "2048" });
+
+    const spill = (name: string) => {
+      const environment = built.one("aws:lambda/function:Function", name).inputs["environment"];
+      return (environment as { variables: Record<string, string> }).variables["MILLPOND_DISK_MIB"];
+    };
+    expect(spill("ingest-function")).to.equal("512");
+    expect(spill("query-function")).to.equal("1024");
+  });
+
   it("asks for signatures in place of tokens where config says so", async () => {
     const built = await run("dev", { auth: "iam", secrets: "{}" });
 
