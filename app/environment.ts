@@ -56,12 +56,20 @@ const absolutePath = (name: string) =>
 /** As S3 names buckets. @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
 const bucketUrl = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/?$/;
 
+/** What is wrong with a text that is to say where a pond is, to be read behind who gave it. Undefined where nothing is. */
+export function storeProblem(text: string): string | undefined {
+  if (path.isAbsolute(text) || bucketUrl.test(text)) return undefined;
+  const bucket = /^s3:\/\/([^/]+)\/./.exec(text)?.[1];
+  return bucket !== undefined && bucketUrl.test(`s3://${bucket}`)
+    ? `must be a whole bucket, such as s3://${bucket}, got a part of one: "${text}"`
+    : `must be the absolute path of a folder, or s3://<bucket>, got "${text}"`;
+}
+
 const storeUrl = v.pipe(
   v.string(`${names.store} is not set: give the absolute path of a folder, or s3://<bucket>`),
   v.check(
-    (text) => path.isAbsolute(text) || bucketUrl.test(text),
-    (issue) =>
-      `${names.store} must be the absolute path of a folder, or s3://<bucket>, got "${issue.input}"`,
+    (text) => storeProblem(text) === undefined,
+    (issue) => `${names.store} ${storeProblem(issue.input)}`,
   ),
 );
 

@@ -7,8 +7,9 @@ import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { environmentNames, type FunctionName, functionNames, prefixes } from "../app/contract.ts";
 import { closeProcessPond, type Handler } from "../app/functions/invocation.ts";
-import { defaultFolder } from "./local.ts";
+import { installHttpfs } from "./httpfs.ts";
 import { localContext } from "./local-context.ts";
+import { defaultFolder, namedStore } from "./named-store.ts";
 import { copySample } from "./sample.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -53,8 +54,10 @@ export function invokeCommand(): Command {
       "after",
       `
 -p and -d can be given several times; with neither, the event is {}.
-Standard output gets what the function returns, one JSON value a line; standard error gets its log.
-Exit code: 0 all returned, 1 one threw (its error is printed as Lambda reports it), 2 the call is wrong.`,
+Standard output gets what the function returns, one JSON value a line; standard
+error gets its log.
+Exit code: 0 all returned; 1 one threw (its error is printed as Lambda reports
+it) or answered with a status from 500; 2 the call is wrong.`,
     )
     .action(async (options: Omit<InvokeOptions, "sources">) => {
       process.exitCode = await invoke({ ...options, sources });
@@ -66,8 +69,10 @@ async function invoke(options: InvokeOptions): Promise<number> {
   const name = readFunction(options.function);
   // All are read before the first runs: a mistake in the last shall not leave half of them done.
   const events = await readEvents(options.sources);
-  const named = options.dir ?? process.env[environmentNames.store] ?? defaultFolder;
-  process.env[environmentNames.store] = named.startsWith("s3://") ? named : path.resolve(named);
+  const store = namedStore(options.dir);
+  process.env[environmentNames.store] =
+    store?.kind === "bucket" ? store.url : (store?.path ?? path.resolve(defaultFolder));
+  if (store?.kind === "bucket" && name === "query") await installHttpfs(process.env);
   // Whoever calls from here has the rights to read the pond in any case.
   process.env[environmentNames.auth] ??= "none";
   try {
@@ -82,8 +87,10 @@ async function invokeAll(options: InvokeOptions): Promise<number> {
   if (options.function !== undefined || options.sources.length > 0) {
     throw new UsageError("--all goes without -f, -p and -d");
   }
-  const folder = options.dir ?? (await fs.mkdtemp(path.join(os.tmpdir(), "millpond-")));
-  process.env[environmentNames.store] = path.resolve(folder);
+  const named = options.dir === undefined ? undefined : namedStore(options.dir);
+  if (named?.kind === "bucket") throw new UsageError("--all runs in a folder: --dir <folder>");
+  const folder = named?.path ?? (await fs.mkdtemp(path.join(os.tmpdir(), "millpond-")));
+  process.env[environmentNames.store] = folder;
   try {
     await fs.mkdir(path.join(folder, prefixes.inbox), { recursive: true });
     if (options.dir === undefined) await copySample(folder);
@@ -145,13 +152,21 @@ async function run(name: FunctionName, events: readonly unknown[]): Promise<numb
   let code = 0;
   for (const event of events) {
     try {
-      print((await module.handler(event, localContext(name))) ?? null);
+      const returned = (await module.handler(event, localContext(name))) ?? null;
+      print(returned);
+      if (statusOf(returned) >= 500) code = 1;
     } catch (error) {
       print(asLambdaReports(error));
       code = 1;
     }
   }
   return code;
+}
+
+/** What a function that answers HTTP answered with; 0 for others. */
+function statusOf(returned: unknown): number {
+  const { statusCode } = (returned ?? {}) as { statusCode?: unknown };
+  return typeof statusCode === "number" ? statusCode : 0;
 }
 
 /** The payload of a failed invocation. @see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-exceptions.html */

@@ -19,13 +19,13 @@ import { version } from "../app/version.ts";
 import { localContext } from "./local-context.ts";
 import { serveLocal } from "./local-server.ts";
 import { LocalTopic } from "./local-topic.ts";
+import { defaultFolder, namedStore } from "./named-store.ts";
 import { copySample } from "./sample.ts";
 import { bytesText, columnsText, countText, secondsText } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 import { watchInbox } from "./watch-inbox.ts";
 
 export const defaultPort = 8686;
-export const defaultFolder = "pond";
 const loopback = "127.0.0.1";
 const sweepEveryMs = 5 * 60 * 1000;
 
@@ -43,7 +43,10 @@ export function localCommand(): Command {
     .description(
       "serve a pond in a folder: files dropped in its inbox/ become tables, HTTP reads them",
     )
-    .option("--dir <folder>", "the folder of the pond", defaultFolder)
+    .option(
+      "--dir <folder>",
+      `the folder of the pond (default: ${environmentNames.store}, else "${defaultFolder}")`,
+    )
     .option("--port <number>", "the port to listen on; 0 takes a free one", readPort, defaultPort)
     .option(
       "--host <address>",
@@ -57,9 +60,16 @@ export function localCommand(): Command {
       false,
     )
     .option("--no-sample", "start without the sample tables")
-    .action(async (options: LocalOptions) => {
+    .action(async (given: Omit<LocalOptions, "dir"> & { dir?: string }) => {
       // First of all, so that a signal at any time ends in good order.
       const stopped = stopSignal();
+      const store = namedStore(given.dir);
+      if (store?.kind === "bucket") {
+        throw new UsageError(
+          `start serves a folder, not ${store.url}: to load a bucket, npm run invoke -- -f sweep --dir ${store.url}; to query it, npm run image:run -- query --dir ${store.url}`,
+        );
+      }
+      const options = { ...given, dir: store?.path ?? defaultFolder };
       const say = (text: string) => process.stdout.write(`${text}\n`);
       const local = await startLocal(options, say, stopped);
       if (!stopped.aborted) await once(stopped, "abort");
@@ -139,7 +149,10 @@ export async function startLocal(
     );
     parts.unshift(() => watcher.close());
     await load(pond, topic, say);
-    const sweep = createSweep(open, (event) => topic.publish(event));
+    const sweep = createSweep(open, async (event) => {
+      await topic.publish(event);
+      return undefined;
+    });
     void sweepAgain(() => sweep({}, localContext("sweep")), sweeper.signal);
     await introduce(server.url, pond, options, say);
     return { url: server.url, stop };

@@ -64,7 +64,11 @@ describe("readSettings", () => {
   for (const [name, value, message] of [
     ["MILLPOND_STORE", "s3://", "must be the absolute path of a folder, or s3://<bucket>"],
     ["MILLPOND_STORE", "s3://My_Bucket", "must be the absolute path of a folder, or s3://<bucket>"],
-    ["MILLPOND_STORE", "s3://bucket/folder", "must be the absolute path of a folder"],
+    [
+      "MILLPOND_STORE",
+      "s3://bucket/folder",
+      "must be a whole bucket, such as s3://bucket, got a part",
+    ],
     ["AWS_ENDPOINT_URL_S3", "localhost:4566", "must be http://<host>[:<port>]"],
     ["MILLPOND_AUTH", "None", 'must be token or none, got "None"'],
     ["MILLPOND_SECRETS", "millpond", "must begin and end with a slash"],

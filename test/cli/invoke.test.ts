@@ -97,6 +97,36 @@ describe("millpond invoke", () => {
     expect(values[1]).to.include({ converted: 0, refused: 0 });
   });
 
+  it("ends with 1 when the answer is the function's own fault", async () => {
+    const query =
+      '{"version":"2.0","rawPath":"/tables","requestContext":{"http":{"method":"GET"}}}';
+    const child = spawn(process.execPath, [program, "invoke", "-f", "query", "-d", query], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        PATH: process.env["PATH"],
+        MILLPOND_STORE: "s3://my-pond",
+        MILLPOND_EXTENSIONS: folder,
+        AWS_REGION: "eu-central-1",
+      },
+    });
+    let said = "";
+    let log = "";
+    child.stdout.on("data", (chunk) => {
+      said += String(chunk);
+    });
+    child.stderr.on("data", (chunk) => {
+      log += String(chunk);
+    });
+    const code = await new Promise((resolve) => child.once("close", resolve));
+
+    expect(code).to.equal(1);
+    expect(JSON.parse(said)).to.include({ statusCode: 500 });
+    expect(said).to.contain("misconfigured").and.to.not.contain("my-pond");
+    expect(log).to.match(/error request failed\n {4}store-credentials: no credentials for s3:/);
+    // What people can mend says where by itself.
+    expect(log).to.not.match(/\n\s+at /);
+  });
+
   for (const [what, args, message] of [
     [
       "an unknown function",
@@ -223,7 +253,8 @@ describe("millpond invoke", () => {
     expect(values[3]).to.include({ converted: 1 });
     expect(values[4]).to.include({ statusCode: 200 });
     expect(values[5]?.["body"]).to.match(/^weather,days\nrain,641\n/);
-    expect(values[6]).to.deep.equal({ sources: 4, announced: 3 });
+    expect(values[6]).to.deep.include({ sources: 4, announced: 3 });
+    expect(values[6]?.["ingested"]).to.include({ converted: 3, rejected: 0 });
     expect((await fs.readdir(folder)).filter((name) => name.startsWith("millpond-"))).to.deep.equal(
       [],
     );

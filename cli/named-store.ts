@@ -1,0 +1,26 @@
+import path from "node:path";
+import { environmentNames } from "../app/contract.ts";
+import { storeProblem } from "../app/environment.ts";
+import { UsageError } from "./usage-error.ts";
+
+export const defaultFolder = "pond";
+
+/** A pond as a person names it: a folder, absolute by now, or a bucket. */
+export type NamedStore = { kind: "folder"; path: string } | { kind: "bucket"; url: string };
+
+/**
+ * The pond that a command is about.
+ * @param dir what `--dir` names; without it `MILLPOND_STORE` counts
+ * @returns undefined where neither names one
+ * @throws UsageError for a URL that is no bucket's: it would be a folder of an odd name
+ */
+export function namedStore(dir: string | undefined): NamedStore | undefined {
+  const named = dir ?? process.env[environmentNames.store];
+  if (named === undefined || named === "") return undefined;
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(named)) return { kind: "folder", path: path.resolve(named) };
+  const problem = storeProblem(named);
+  if (problem !== undefined) {
+    throw new UsageError(`${dir === undefined ? environmentNames.store : "--dir"} ${problem}`);
+  }
+  return { kind: "bucket", url: named };
+}
