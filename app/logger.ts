@@ -52,6 +52,15 @@ export function levelFrom(environment: Environment): string {
   return level;
 }
 
+/** An error as `plainErrors` spells it out. */
+interface PlainError {
+  /** Of errors that are thrown on purpose. */
+  code?: string;
+  message: string;
+  stack?: string;
+  cause?: PlainError;
+}
+
 /** An Error has no enumerable keys, so JSON would show `{}`: spell out what a reader needs. */
 function plainErrors(value: unknown): unknown {
   if (!(value instanceof Error)) return value;
@@ -77,6 +86,15 @@ const coldStart = winston.format((line) => {
   return line;
 });
 
+/** Of what is thrown on purpose, the sentences; of what nobody thought of, where it came from. */
+function readableError(error: PlainError): string {
+  if (error.code === undefined) return error.stack ?? String(error);
+  const { cause } = error;
+  // Other causes are said in the sentence itself.
+  const because = cause?.code === undefined ? "" : `\n    because: ${readableError(cause)}`;
+  return `${error.code}: ${error.message}${because}`;
+}
+
 const readable = winston.format.printf((line) => {
   const { level, message, timestamp, service, cold_start, function_name, ...rest } = line;
   delete rest["function_request_id"];
@@ -84,10 +102,10 @@ const readable = winston.format.printf((line) => {
   const said = Object.entries(rest).filter(([, value]) => value !== undefined);
   const extra = said.map(([key, value]) =>
     key === "error"
-      ? `\n    ${(value as { stack?: string }).stack ?? String(value)}`
-      : `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+      ? `\n    ${readableError(value as PlainError)}`
+      : ` ${key}=${typeof value === "string" ? value : JSON.stringify(value)}`,
   );
-  return [String(timestamp).slice(11, 23), level, message, ...extra].join(" ");
+  return `${String(timestamp).slice(11, 23)} ${level} ${message}${extra.join("")}`;
 });
 
 /**

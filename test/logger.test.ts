@@ -30,6 +30,7 @@ describe("levelFrom", () => {
 describe("createLogger", () => {
   // A process of its own, as cold_start is about one.
   const script = `
+    import { MillpondError } from ${JSON.stringify(fileURLToPath(new URL("../app/errors.ts", import.meta.url)))};
     import { createLogger, withInvocationKeys } from ${JSON.stringify(fileURLToPath(new URL("../app/logger.ts", import.meta.url)))};
     const logger = createLogger({ environment: process.env });
     logger.debug("hidden by default");
@@ -37,6 +38,8 @@ describe("createLogger", () => {
     withInvocationKeys({ xray_trace_id: "t1" }, () =>
       withInvocationKeys({ function_request_id: "r1" }, () => logger.warn("two")));
     logger.error("three", { error: new Error("broken", { cause: new Error("root") }) });
+    const cause = new MillpondError("disk-full", "no room");
+    logger.error("four", { error: new MillpondError("store-denied", "S3 refused", { cause }) });
   `;
   async function run(environment: Record<string, string>) {
     const arguments_ = ["--input-type=module", "--eval", script];
@@ -52,7 +55,7 @@ describe("createLogger", () => {
 
     const lines = out.map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(stderr).to.equal("");
-    expect(lines.map(({ message }) => message)).to.deep.equal(["one", "two", "three"]);
+    expect(lines.map(({ message }) => message)).to.deep.equal(["one", "two", "three", "four"]);
     for (const line of lines) {
       expect(line).to.include.keys("level", "message", "timestamp", "service", "cold_start");
       expect(line["service"]).to.equal("millpond");
@@ -63,8 +66,14 @@ describe("createLogger", () => {
       undefined,
       "r1",
       undefined,
+      undefined,
     ]);
-    expect(lines.map((line) => line["xray_trace_id"])).to.deep.equal([undefined, "t1", undefined]);
+    expect(lines.map((line) => line["xray_trace_id"])).to.deep.equal([
+      undefined,
+      "t1",
+      undefined,
+      undefined,
+    ]);
     expect(lines[2]?.["error"]).to.include({ name: "Error", message: "broken" });
     expect(lines[2]?.["error"]).to.have.nested.property("cause.message", "root");
   });
@@ -73,7 +82,7 @@ describe("createLogger", () => {
     const { out } = await run({ AWS_LAMBDA_FUNCTION_NAME: "ingest" });
 
     const starts = out.map((line) => (JSON.parse(line) as { cold_start: boolean }).cold_start);
-    expect(starts).to.deep.equal([true, false, false]);
+    expect(starts).to.deep.equal([true, false, false, false]);
   });
 
   it("takes the level from the environment", async () => {
@@ -82,7 +91,7 @@ describe("createLogger", () => {
       AWS_LAMBDA_LOG_LEVEL: "DEBUG",
     });
 
-    expect(out).to.have.length(4);
+    expect(out).to.have.length(5);
   });
 
   it("writes for people elsewhere: on standard error, without colours where there is no terminal", async () => {
@@ -90,7 +99,8 @@ describe("createLogger", () => {
 
     expect(stdout).to.equal("");
     expect(err[0]).to.match(/^\d\d:\d\d:\d\d\.\d{3} info one rows=1 text=line$/);
-    expect(stderr).to.contain("Error: broken");
+    expect(stderr).to.match(/Error: broken\n\s+at /);
+    expect(stderr).to.contain("\n    store-denied: S3 refused\n    because: disk-full: no room\n");
     expect(stderr).to.not.contain("\u001b[");
   });
 });

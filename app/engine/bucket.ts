@@ -1,4 +1,5 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
+import { environmentNames } from "../contract.ts";
 import { MillpondError, messageOf } from "../errors.ts";
 import { quoteLiteral } from "../query/quote.ts";
 import type { BucketSetup, WorkerPreparation } from "./protocol.ts";
@@ -41,7 +42,8 @@ export async function loadHttpfs(
     const where = extensions.folder ?? "~/.duckdb/extensions";
     throw new MillpondError(
       "extension",
-      `DuckDB's extension httpfs can't be loaded from ${where}: ${messageOf(error)}`,
+      // DuckDB's advice comes after its first line: to install it, which this process must not.
+      `DuckDB's extension httpfs can't be loaded from ${where}: ${messageOf(error).split("\n")[0]}; name a folder that has it in ${environmentNames.extensions}`,
       { cause: error },
     );
   }

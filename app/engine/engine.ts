@@ -59,6 +59,8 @@ interface Worker {
   process: ChildProcess;
   ready: Promise<void>;
   pending: Map<number, Pending>;
+  /** Whether it was asked to end. */
+  stopped: boolean;
   /** Those that it was told last. */
   keys: BucketKeys | undefined;
 }
@@ -178,7 +180,13 @@ export class Engine {
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
     // Whoever waits hears of it; nobody waiting is no reason to end the parent.
     ready.catch(() => {});
-    const worker: Worker = { process: child, ready, pending: new Map(), keys: undefined };
+    const worker: Worker = {
+      process: child,
+      ready,
+      pending: new Map(),
+      stopped: false,
+      keys: undefined,
+    };
 
     child.on("message", (message: FromWorker) => {
       switch (message.kind) {
@@ -204,7 +212,7 @@ export class Engine {
     });
     const ended = (why: string) => {
       if (this.#worker === worker) this.#worker = undefined;
-      if (!this.#closed) onEvent?.({ kind: "ended", pid: child.pid ?? 0, why });
+      if (!worker.stopped) onEvent?.({ kind: "ended", pid: child.pid ?? 0, why });
       reject(new MillpondError("engine-died", `the engine ended as it started: ${why}`));
       const orphans = [...worker.pending];
       worker.pending.clear();
@@ -248,6 +256,7 @@ export class Engine {
 
   #kill(worker: Worker): void {
     if (this.#worker === worker) this.#worker = undefined;
+    worker.stopped = true;
     worker.process.kill("SIGKILL");
     // Its exit hands over what was with it.
   }

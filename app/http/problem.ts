@@ -25,6 +25,18 @@ const statuses: Readonly<Record<string, number>> = {
   "disk-full": 507,
 };
 
+/** The operator's to mend. What is wrong names what is inside, and goes to the log alone. */
+const misconfigurations: ReadonlySet<string> = new Set([
+  "environment",
+  "extension",
+  "secret-denied",
+  "secret-invalid",
+  "secret-missing",
+  "store-credentials",
+  "store-denied",
+  "store-missing",
+]);
+
 /** What to do about an error whose own message, DuckDB's, is not for callers. */
 const advice: Readonly<Record<string, string>> = {
   deadline: `the query took longer than it may: ask for less at a time, or let the operator raise ${environmentNames.queryDeadlineSeconds}`,
@@ -50,6 +62,16 @@ export interface Problem {
 /** @param request the request's id, by which the log is searched */
 export function problemOf(error: unknown, request?: string): Problem {
   const id = request === undefined ? {} : { request };
+  if (error instanceof MillpondError && misconfigurations.has(error.code)) {
+    return {
+      type: "urn:millpond:problem:misconfigured",
+      title: "Misconfigured",
+      status: 500,
+      code: "misconfigured",
+      detail: "Millpond is not set up right: its log says what is missing, under this request's id",
+      ...id,
+    };
+  }
   const known = error instanceof MillpondError ? statuses[error.code] : undefined;
   if (!(error instanceof MillpondError) || known === undefined) {
     return {

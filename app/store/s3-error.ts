@@ -1,4 +1,5 @@
 import { S3ServiceException } from "@aws-sdk/client-s3";
+import { environmentNames } from "../contract.ts";
 import { MillpondError, messageOf } from "../errors.ts";
 
 /** What each call needs, for messages. @see https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html */
@@ -28,14 +29,31 @@ export function s3Error(error: unknown, action: S3Action, where: string): unknow
   const cause = { cause: error };
   if (!(error instanceof Error)) return error;
   if (error.name === "CredentialsProviderError") {
+    const profile = process.env["AWS_PROFILE"];
+    const advice =
+      profile === undefined
+        ? "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        : `AWS_PROFILE is "${profile}": check it by aws configure list, or sign in again`;
     return new MillpondError(
       "store-credentials",
-      `no credentials for ${where}: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (${error.message})`,
+      `no credentials for ${where}: ${advice} (${error.message})`,
+      cause,
+    );
+  }
+  if (error.message === "Region is missing") {
+    return new MillpondError(
+      "store-credentials",
+      `no region for ${where}: set AWS_REGION to the bucket's`,
       cause,
     );
   }
   if (error.name === "NoSuchBucket") {
-    return new MillpondError("store-missing", `there is no bucket for ${where}`, cause);
+    const bucket = where.split("/").slice(0, 3).join("/");
+    return new MillpondError(
+      "store-missing",
+      `there is no bucket ${bucket}: check its name in ${environmentNames.store}`,
+      cause,
+    );
   }
   // An answer to HEAD has no body that could say more.
   const said = /^(Unknown|UnknownError|\d+)$/.test(error.name)
@@ -59,6 +77,14 @@ export function s3Error(error: unknown, action: S3Action, where: string): unknow
   }
   if (hasStatus(error, 400)) {
     return refused("the keys may have expired, or AWS_REGION may not be the bucket's");
+  }
+  // S3 says which code it is in every other 404.
+  if (hasStatus(error, 404)) {
+    return new MillpondError(
+      "store-missing",
+      `what answers for ${where} is not S3${said}; check AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL`,
+      cause,
+    );
   }
   // What remains is throttled, broken for a while, or never got there, and was tried again several times.
   return new MillpondError(

@@ -192,11 +192,15 @@ export class S3Store implements Store {
   /** How DuckDB reaches this bucket. */
   async access(): Promise<BucketAccess> {
     const url = this.endpoint === undefined ? undefined : new URL(this.endpoint);
-    return {
-      endpoint: url?.host,
-      useTls: url?.protocol !== "http:",
-      region: await this.client.config.region(),
-    };
+    try {
+      return {
+        endpoint: url?.host,
+        useTls: url?.protocol !== "http:",
+        region: await this.client.config.region(),
+      };
+    } catch (error) {
+      throw s3Error(error, "s3:GetObject", this.locate(""));
+    }
   }
 
   /** The keys that the client signs with now: others after those have expired. */

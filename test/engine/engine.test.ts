@@ -102,6 +102,8 @@ describe("Engine", () => {
 
       expect(error.code).to.equal("deadline");
       expect((await ask("SELECT 7 AS next")).text).to.equal('{"next":7}\n');
+      // An end that was asked for is nothing to tell of.
+      expect(events.map((event) => event.kind)).to.deep.equal(["started", "started"]);
     });
   }
 

@@ -70,8 +70,22 @@ describe("problemOf", () => {
     });
   });
 
+  for (const code of ["environment", "extension", "store-denied", "secret-missing"]) {
+    it(`says of ${code} that the log has it, and nothing of the inside`, () => {
+      expect(problemOf(new MillpondError(code, secret), "r1")).to.deep.equal({
+        type: "urn:millpond:problem:misconfigured",
+        title: "Misconfigured",
+        status: 500,
+        code: "misconfigured",
+        detail:
+          "Millpond is not set up right: its log says what is missing, under this request's id",
+        request: "r1",
+      });
+    });
+  }
+
   const inside: [string, unknown][] = [
-    ["an error of ours that is no caller's", new MillpondError("environment", secret)],
+    ["an error of ours that is no caller's", new MillpondError("engine-lock", secret)],
     [
       "facts and cause of an error of ours",
       new MillpondError("folder", secret, { details: { path: secret }, cause: new Error(secret) }),

@@ -23,8 +23,8 @@ describe("S3Store", () => {
   let scratch: string;
   let store: S3Store;
 
-  before(function () {
-    ({ endpoint } = emulatorOf(this));
+  before(async function () {
+    ({ endpoint } = await emulatorOf(this));
     client = emulatorClient(endpoint);
   });
 
@@ -153,7 +153,9 @@ describe("S3Store", () => {
       ]) {
         const error = await rejection(asked());
         expect(error).to.include({ code: "store-missing", retryable: false });
-        expect(error.message).to.equal(`there is no bucket for s3://${bucket}/inbox/a.csv`);
+        expect(error.message).to.equal(
+          `there is no bucket s3://${bucket}: check its name in MILLPOND_STORE`,
+        );
       }
     });
   });

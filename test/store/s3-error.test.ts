@@ -1,0 +1,64 @@
+import { execFile } from "node:child_process";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { expect } from "chai";
+
+const store = fileURLToPath(new URL("../../app/store/s3-store.ts", import.meta.url));
+const keys = { AWS_ACCESS_KEY_ID: "AK", AWS_SECRET_ACCESS_KEY: "none" };
+const region = { AWS_REGION: "eu-central-1" };
+
+describe("what a person reads who has set something wrong", () => {
+  /** In a process of its own, as the SDK reads its environment once. */
+  async function message(environment: Record<string, string>, call: string): Promise<string> {
+    const script = `
+      import { S3Store } from ${JSON.stringify(store)};
+      const store = new S3Store({ bucket: "my-pond", endpoint: process.env.ENDPOINT });
+      const list = async () => { for await (const _ of store.list("lake/")); };
+      await (${call}).then(
+        () => console.log("nothing was wrong"),
+        (error) => console.log(error.code + ": " + error.message),
+      );
+    `;
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ["--input-type=module", "--eval", script],
+      { env: { HOME: "/nonexistent", AWS_EC2_METADATA_DISABLED: "true", ...environment } },
+    );
+    return stdout.trim();
+  }
+
+  for (const call of ["list()", "store.read('a')", "store.access()"]) {
+    it(`names AWS_REGION where ${call} has none`, async () => {
+      expect(await message(keys, call)).to.match(
+        /^store-credentials: no region for s3:\/\/my-pond\/.*: set AWS_REGION to the bucket's$/,
+      );
+    });
+  }
+
+  it("says what can give credentials where there are none", async () => {
+    expect(await message(region, "store.keys()")).to.match(
+      /^store-credentials: no credentials for s3:\/\/my-pond\/: set AWS_PROFILE, or AWS_ACCESS_KEY_ID/,
+    );
+  });
+
+  it("names a profile that isn't there", async () => {
+    expect(await message({ ...region, AWS_PROFILE: "typo" }, "store.keys()")).to.match(
+      /^store-credentials: no credentials for .*: AWS_PROFILE is "typo": check it/,
+    );
+  });
+
+  it("names the endpoint where something else than S3 answers", async () => {
+    const server = http.createServer((_, response) => response.writeHead(404).end("<h1>no</h1>"));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const ENDPOINT = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    try {
+      expect(await message({ ...keys, ...region, ENDPOINT }, "list()")).to.match(
+        /^store-missing: what answers for s3:\/\/my-pond\/lake\/ is not S3.*AWS_ENDPOINT_URL/,
+      );
+    } finally {
+      server.close();
+    }
+  });
+});
