@@ -2,9 +2,11 @@ import { spawn } from "node:child_process";
 import { MillpondError } from "../app/errors.ts";
 
 /**
- * Runs Docker's command line. What it writes to standard error is shown as it comes, unless `quiet`.
+ * Runs Docker's command line. What it writes to standard error is shown as it comes, unless `quiet`. Signals are handed
+ * to it; it then ends in its own way.
  * @returns what it wrote to standard output, where that is not shown
- * @throws MillpondError `docker-missing` where it isn't there, `docker` where it ends with another exit code than 0
+ * @throws MillpondError `docker-missing` where it isn't there, `docker` where it ends with another exit code than 0,
+ * `interrupted` where that is for a signal that we got
  */
 export async function docker(
   args: readonly string[],
@@ -15,10 +17,14 @@ export async function docker(
   });
   const written: Buffer[] = [];
   child.stdout?.on("data", (chunk: Buffer) => written.push(chunk));
-  // Ctrl-C reaches Docker as well: it ends by itself, and then so do we.
-  const wait = () => {};
-  process.on("SIGINT", wait);
-  process.on("SIGTERM", wait);
+  let interrupted: NodeJS.Signals | undefined;
+  // Ctrl-C in a terminal reaches Docker as well, and its second one does no harm.
+  const hand = (signal: NodeJS.Signals) => {
+    interrupted = signal;
+    child.kill(signal);
+  };
+  process.on("SIGINT", hand);
+  process.on("SIGTERM", hand);
   try {
     const code = await new Promise<number | string>((resolve, reject) => {
       child.once("error", (error: NodeJS.ErrnoException) => {
@@ -31,12 +37,27 @@ export async function docker(
       });
       child.once("close", (code, signal) => resolve(code ?? signal ?? "no exit code"));
     });
-    if (code !== 0) {
-      throw new MillpondError("docker", `docker ${args.slice(0, 2).join(" ")} ended with ${code}`);
+    const what = `docker ${args.slice(0, 2).join(" ")}`;
+    if (interrupted !== undefined) {
+      throw new MillpondError("interrupted", `${what} was ended by ${interrupted}`);
     }
+    if (code !== 0) throw new MillpondError("docker", `${what} ended with ${code}`);
   } finally {
-    process.off("SIGINT", wait);
-    process.off("SIGTERM", wait);
+    process.off("SIGINT", hand);
+    process.off("SIGTERM", hand);
   }
   return Buffer.concat(written).toString("utf8");
+}
+
+/** @throws MillpondError `docker-missing`, or `docker-unreachable` where its daemon does not answer */
+export async function requireDocker(): Promise<void> {
+  const ask = ["version", "--format", "{{.Server.Version}}"];
+  await docker(ask, { show: false, quiet: true }).catch((error: MillpondError) => {
+    if (error.code !== "docker") throw error;
+    throw new MillpondError(
+      "docker-unreachable",
+      "Docker's daemon does not answer: start it; docker version says more",
+      { cause: error },
+    );
+  });
 }

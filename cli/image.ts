@@ -1,19 +1,23 @@
 import fs from "node:fs/promises";
+import net from "node:net";
 import os from "node:os";
 import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import {
   type Architecture,
   architectureCalled,
+  architectureNames,
   architectures,
   environmentNames,
   type FunctionName,
   functionNames,
   handlerOf,
 } from "../app/contract.ts";
-import { MillpondError } from "../app/errors.ts";
-import { docker } from "./docker.ts";
+import { MillpondError, messageOf } from "../app/errors.ts";
+import { docker, requireDocker } from "./docker.ts";
+import { type NamedStore, namedStore } from "./named-store.ts";
 import { UsageError } from "./usage-error.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -25,45 +29,89 @@ interface ImageOptions {
   tag?: string;
   check?: string;
   builder?: string;
-  buildContext: string[];
+  buildContext?: string[];
   cache: boolean;
 }
 
 export function imageCommand(): Command {
   return new Command("image")
     .description("build the image that all functions run, or check one that was pushed")
-    .addOption(platformOption("what to build for, or to expect"))
-    .option("--tag <name>", "what to call the image (default: millpond:<architecture>)")
-    .option("--check <uri>", "build nothing: read what a pushed image was built for")
+    .addOption(
+      platformOption(
+        `what to build for, or to expect (default: ${architectures[defaultArchitecture].platform})`,
+      ),
+    )
+    .option("--tag <name>", `what to call the image (default: ${defaultTags()})`)
+    .addOption(
+      new Option(
+        "--check <uri>",
+        "build nothing: ask the registry what a pushed image was built for",
+      ).conflicts(["tag", "builder", "buildContext"]),
+    )
     .option("--builder <name>", "the builder of docker buildx (default: its own)")
     .option(
       "--build-context <name=value>",
       "another source of a stage or base of docker/Dockerfile, such as extensions=<folder>; can be given several times",
       collect,
-      [],
     )
     .option("--no-cache", "build all anew")
     .addHelpText(
       "after",
       `
-The registry's certificate, where a proxy has one of its own, is npm's cafile, or NODE_EXTRA_CA_CERTS.
-Exit code: 0 built, or as expected; 1 it failed, or is for another architecture; 2 the call is wrong.`,
+The registry's certificate, where a proxy has one of its own, is npm's cafile,
+or NODE_EXTRA_CA_CERTS.
+Exit code: 0 built, or as expected; 1 it failed; 2 the call is wrong; 3 the
+image is for another architecture, or for several.`,
     )
     .action(async (options: ImageOptions) => {
-      if (options.check !== undefined) await checkImage(options.check, options.platform);
-      else await buildImage(options);
+      checkTag(options.tag);
+      if (options.check === undefined) await buildImage(options);
+      else await checkImage(options.check, options.platform);
     });
 }
 
+/** `millpond:arm64 or millpond:x86_64` */
+function defaultTags(): string {
+  return architectureNames.map(tagOf).join(" or ");
+}
+
+function tagOf(architecture: Architecture): string {
+  return `millpond:${architecture}`;
+}
+
+/** As Docker takes them, so that a slip is not found after the build. @see https://pkg.go.dev/github.com/distribution/reference */
+function checkTag(tag: string | undefined): void {
+  const path = "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*";
+  const name = new RegExp(`^([\\w.-]+(:\\d+)?/)?${path}(/${path})*(:\\w[\\w.-]{0,127})?$`);
+  if (tag === undefined || name.test(tag)) return;
+  throw new UsageError(`--tag takes <name>[:<tag>] in lower case, got "${tag}"`);
+}
+
+/** `<name>=<value>`, and what is behind `oci-layout://`, … is for Docker to find. */
+async function checkContext(context: string): Promise<void> {
+  const [name = "", value = ""] = context.split(/=(.*)/s);
+  if (name === "" || value === "") {
+    throw new UsageError(`--build-context takes <name>=<value>, got "${context}"`);
+  }
+  if (value.includes("://") || value.startsWith("git@")) return;
+  await requireFolder("--build-context", value);
+}
+
+async function requireFolder(option: string, folder: string): Promise<void> {
+  const found = await fs.stat(folder).catch(() => undefined);
+  if (found?.isDirectory()) return;
+  throw new UsageError(
+    `${option}: ${found === undefined ? "there is no" : "not a"} folder ${folder}`,
+  );
+}
+
 /** Of an option that can be given several times. */
-function collect(value: string, before: string[]): string[] {
-  return [...before, value];
+function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
 }
 
 function platformOption(what: string): Option {
-  return new Option("--platform <platform>", what)
-    .choices(platforms)
-    .default(undefined, architectures[defaultArchitecture].platform);
+  return new Option("--platform <platform>", what).choices(platforms);
 }
 
 function architectureOf(platform: string | undefined): Architecture {
@@ -73,7 +121,10 @@ function architectureOf(platform: string | undefined): Architecture {
 async function buildImage(options: ImageOptions): Promise<void> {
   const architecture = architectureOf(options.platform);
   const { platform } = architectures[architecture];
-  const tag = options.tag ?? `millpond:${architecture}`;
+  const tag = options.tag ?? tagOf(architecture);
+  const contexts = options.buildContext ?? [];
+  for (const context of contexts) await checkContext(context);
+  await requireDocker();
   // As npm knows it, or Node.
   const certificate = process.env["npm_config_cafile"] ?? process.env["NODE_EXTRA_CA_CERTS"];
   await docker(
@@ -84,22 +135,30 @@ async function buildImage(options: ImageOptions): Promise<void> {
       ...["--platform", platform, "--file", path.join(root, "docker/Dockerfile"), "--tag", tag],
       // Lambda refuses an image with attestations.
       ...["--provenance=false", "--sbom=false", "--load"],
-      ...options.buildContext.flatMap((context) => ["--build-context", context]),
+      ...contexts.flatMap((context) => ["--build-context", context]),
       ...(certificate ? ["--secret", `id=ca,src=${certificate}`] : []),
       ...(options.cache ? [] : ["--no-cache"]),
       root,
     ],
     { show: true },
   );
-  process.stdout.write(
-    `${tag} is built for ${platform}. Run a function of it: npm run image:run -- hello --platform ${platform}\n`,
-  );
+  const which = [
+    ...(architecture === hostArchitecture() ? [] : ["--platform", platform]),
+    ...(options.tag === undefined ? [] : ["--tag", tag]),
+  ];
+  const run = ["npm run image:run -- hello", ...which].join(" ");
+  process.stdout.write(`${tag} is built for ${platform}. Run a function of it: ${run}\n`);
 }
 
 /** What a registry tells of an image, as `docker buildx imagetools inspect` prints it. */
 interface Inspected {
   manifest: { manifests?: { platform?: { os: string; architecture: string } }[] };
   image: { os?: string; architecture?: string } | Record<string, unknown>;
+}
+
+/** What this machine runs without an emulator. */
+function hostArchitecture(): Architecture {
+  return architectureCalled("node", process.arch) ?? defaultArchitecture;
 }
 
 /** @throws MillpondError `architecture` where the image is for another one, or for several */
@@ -131,10 +190,10 @@ async function checkImage(uri: string, expected: string | undefined): Promise<vo
 interface RunOptions {
   platform?: string;
   tag?: string;
-  port: string;
-  memory: string;
+  port: number;
+  memory: number;
   dir?: string;
-  env: string[];
+  env?: string[];
 }
 
 /** What a container calls the machine that it runs on. */
@@ -144,81 +203,139 @@ const unprivileged = "993:990";
 
 /** Variables of the caller that make sense in a container: no paths of this machine. */
 const passedOn =
-  /^(AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|REGION|DEFAULT_REGION|ENDPOINT_URL\w*)|LOG_LEVEL|MILLPOND_(?!EXTENSIONS|SEALED_|QUERIES|IMAGE_)\w+)$/;
+  /^(AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|REGION|DEFAULT_REGION|ENDPOINT_URL\w*)|LOG_LEVEL|MILLPOND_(?!EXTENSIONS|SEALED_|QUERIES|IMAGE_|STORE$)\w+)$/;
 
 export function imageRunCommand(): Command {
-  return new Command("image-run")
-    .description("run one function of the image, behind Lambda's runtime interface emulator")
-    .argument("<function>", `one of ${functionNames.join(", ")}`)
-    .addOption(
-      new Option("--platform <platform>", "the image to run (default: this machine's)").choices(
-        platforms,
-      ),
-    )
-    .option("--tag <name>", "the image (default: millpond:<architecture>)")
-    .option("--port <number>", "the port on this machine", "9000")
-    .option("--memory <MiB>", "what the function may use", "1769")
-    .option("--dir <folder>", "a pond on this machine (default: an empty one in the container)")
-    .option(
-      "--env <name=value>",
-      "an environment variable; can be given several times",
-      collect,
-      [],
-    )
-    .addHelpText(
-      "after",
-      `
-As in Lambda, all but /tmp is read-only. Keys, region and endpoints (AWS_*), MILLPOND_* and LOG_LEVEL are passed on from
-your environment, so MILLPOND_STORE=s3://<bucket> works on a bucket with your rights. With a profile, first:
-  eval "$(aws configure export-credentials --format env)"`,
-    )
-    .action(async (name: string, options: RunOptions) => {
-      const known = functionNames.find((one) => one === name);
-      if (known === undefined) {
-        throw new UsageError(`there is no function "${name}": ${functionNames.join(", ")}`);
-      }
-      for (const [option, value] of [
-        ["port", options.port],
-        ["memory", options.memory],
-      ] as const) {
-        if (!/^\d+$/.test(value))
-          throw new UsageError(`--${option} takes a number, got "${value}"`);
-      }
-      await runImage(known, options);
-    });
+  return (
+    new Command("image-run")
+      .description("run one function of the image, behind Lambda's runtime interface emulator")
+      .argument("<function>", `one of ${functionNames.join(", ")}`)
+      .addOption(
+        platformOption(
+          `what the image is for (default: this machine's, ${architectures[hostArchitecture()].platform})`,
+        ),
+      )
+      .option("--tag <name>", `the image (default: ${defaultTags()})`)
+      .option(
+        "--port <number>",
+        "the port on this machine; 0 takes a free one",
+        whole("--port", 0, 65_535),
+        9000,
+      )
+      // Lambda's own limits.
+      .option("--memory <MiB>", "what the function may use", whole("--memory", 128, 10_240), 1769)
+      .option(
+        "--dir <folder>",
+        `the folder of the pond, or s3://<bucket> (default: ${environmentNames.store}, else an empty folder in the container)`,
+      )
+      .option("--env <name=value>", "an environment variable; can be given several times", collect)
+      .addHelpText(
+        "after",
+        `
+As in Lambda, all but /tmp is read-only. Keys, region and endpoints (AWS_*),
+MILLPOND_* and LOG_LEVEL are passed on from your environment, so a bucket is
+read with your rights. With a profile, first:
+  eval "$(aws configure export-credentials --format env)"
+Exit code: 0 ended by Ctrl-C; 1 it failed; 2 the call is wrong.`,
+      )
+      .action(async (name: string, options: RunOptions) => {
+        const known = functionNames.find((one) => one === name);
+        if (known === undefined) {
+          throw new UsageError(`there is no function "${name}": ${functionNames.join(", ")}`);
+        }
+        checkTag(options.tag);
+        await runImage(known, options);
+      })
+  );
+}
+
+/** Reads an option's whole number. */
+function whole(option: string, least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    throw new UsageError(`${option} takes a number from ${least} to ${most}, got "${text}"`);
+  };
 }
 
 async function runImage(name: FunctionName, options: RunOptions): Promise<void> {
-  // Without one named, what this machine runs without an emulator.
-  const own = architectureCalled("node", process.arch);
   const architecture =
-    options.platform === undefined && own !== undefined ? own : architectureOf(options.platform);
+    options.platform === undefined ? hostArchitecture() : architectureOf(options.platform);
   const { platform } = architectures[architecture];
-  const tag = options.tag ?? `millpond:${architecture}`;
+  const tag = options.tag ?? tagOf(architecture);
+  const store = namedStore(options.dir);
+  const folder = store?.kind === "folder" ? store.path : undefined;
+  // Docker would make one, of root's.
+  if (folder !== undefined)
+    await requireFolder(options.dir === undefined ? environmentNames.store : "--dir", folder);
+  const environment = containerEnvironment(name, architecture, store, options);
+  const port = await findPort(options.port);
+  await requireDocker();
   await docker(["image", "inspect", tag, "--format", "{{.Id}}"], {
     show: false,
     quiet: true,
   }).catch((error: MillpondError) => {
-    if (error.code === "docker-missing") throw error;
+    if (error.code !== "docker") throw error;
+    const built = options.tag === undefined ? "" : ` --tag ${tag}`;
     throw new UsageError(
-      `there is no image ${tag} here: build it first, npm run image -- --platform ${platform}`,
+      `there is no image ${tag} here: build it first, npm run image -- --platform ${platform}${built}`,
     );
   });
-  const mounted = options.dir === undefined ? undefined : path.resolve(options.dir);
+
+  // In a file that only we can read: values on a command line can be read by everybody on the machine.
+  const work = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-run-"));
+  const environmentFile = path.join(work, "environment");
+  const lines = [...environment].map(([key, value]) => `${key}=${value}\n`);
+  await fs.writeFile(environmentFile, lines.join(""), { mode: 0o600 });
+  const user = folder === undefined ? unprivileged : `${process.getuid?.()}:${process.getgid?.()}`;
+  const ended = new AbortController();
+  const ready = announce(name, port, ended.signal);
+  try {
+    await docker(
+      [
+        ...["run", "--rm", "--init", "--platform", platform],
+        ...["--publish", `127.0.0.1:${port}:8080`],
+        ...["--read-only", "--tmpfs", "/tmp:mode=1777", "--memory", `${options.memory}m`],
+        ...["--user", user, "--env-file", environmentFile],
+        ...["--add-host", `${hostInContainer}:host-gateway`],
+        ...(folder === undefined ? [] : ["--volume", `${folder}:/pond`]),
+        tag,
+        handlerOf(name),
+      ],
+      { show: true },
+    );
+  } catch (error) {
+    // That is how it ends.
+    if ((error as MillpondError).code !== "interrupted") throw error;
+  } finally {
+    ended.abort();
+    await ready;
+    await fs.rm(work, { recursive: true, force: true });
+  }
+}
+
+/** What the container gets: what it must have, then what the caller has, then what the caller says. */
+function containerEnvironment(
+  name: FunctionName,
+  architecture: Architecture,
+  store: NamedStore | undefined,
+  options: RunOptions,
+): Map<string, string> {
+  const where = store?.kind === "bucket" ? store.url : store === undefined ? "/tmp/pond" : "/pond";
   const environment = new Map<string, string>([
-    [environmentNames.store, mounted === undefined ? "/tmp/pond" : "/pond"],
     [environmentNames.auth, "none"],
     [environmentNames.architecture, architecture],
     ...Object.entries(process.env).filter(
       (entry): entry is [string, string] => passedOn.test(entry[0]) && entry[1] !== undefined,
     ),
-    ...options.env.map((text): [string, string] => {
+    [environmentNames.store, where],
+    ...(options.env ?? []).map((text): [string, string] => {
       const at = text.indexOf("=");
       if (at < 1) throw new UsageError(`--env takes <name>=<value>, got "${text}"`);
       return [text.slice(0, at), text.slice(at + 1)];
     }),
     ["AWS_LAMBDA_FUNCTION_NAME", name],
-    ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE", options.memory],
+    ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE", String(options.memory)],
     ["AWS_LAMBDA_FUNCTION_TIMEOUT", "900"],
   ]);
   for (const [key, value] of environment) {
@@ -228,30 +345,42 @@ async function runImage(name: FunctionName, options: RunOptions): Promise<void> 
     // In the container these names are the container's own.
     environment.set(key, value.replace(/\/\/(127\.0\.0\.1|localhost)\b/, `//${hostInContainer}`));
   }
-  // In a file that only we can read: values on a command line can be read by everybody on the machine.
-  const folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-run-"));
-  const environmentFile = path.join(folder, "environment");
-  const lines = [...environment].map(([key, value]) => `${key}=${value}\n`);
-  await fs.writeFile(environmentFile, lines.join(""), { mode: 0o600 });
-  const url = `http://127.0.0.1:${options.port}/2015-03-31/functions/function/invocations`;
-  const user = mounted === undefined ? unprivileged : `${process.getuid?.()}:${process.getgid?.()}`;
-  process.stdout.write(
-    `${name} waits for events: curl --data @events/<event>.json ${url}\nCtrl-C ends it.\n`,
-  );
+  return environment;
+}
+
+/** The port, if it is free, or a free one for 0: what Docker says of one that is taken doesn't help. */
+async function findPort(wanted: number): Promise<number> {
+  const server = net.createServer();
   try {
-    await docker(
-      [
-        ...["run", "--rm", "--platform", platform, "--publish", `127.0.0.1:${options.port}:8080`],
-        ...["--read-only", "--tmpfs", "/tmp:mode=1777", "--memory", `${options.memory}m`],
-        ...["--user", user, "--env-file", environmentFile],
-        ...["--add-host", `${hostInContainer}:host-gateway`],
-        ...(mounted === undefined ? [] : ["--volume", `${mounted}:/pond`]),
-        tag,
-        handlerOf(name),
-      ],
-      { show: true },
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(wanted, "127.0.0.1", resolve);
+    });
+    return (server.address() as net.AddressInfo).port;
+  } catch (error) {
+    throw new UsageError(
+      `port ${wanted} can't be had (${messageOf(error)}): --port <another>, or --port 0 for a free one`,
     );
   } finally {
-    await fs.rm(folder, { recursive: true, force: true });
+    server.close();
+  }
+}
+
+/** Says how to call the function, as soon as what waits for calls answers. */
+async function announce(name: FunctionName, port: number, ended: AbortSignal): Promise<void> {
+  const base = `http://127.0.0.1:${port}`;
+  while (!ended.aborted) {
+    // Any answer will do: this is no call of the function.
+    const answers = await fetch(base, { signal: ended }).then(
+      () => true,
+      () => false,
+    );
+    if (answers) {
+      process.stdout.write(
+        `${name} waits for events: curl --data @events/<event>.json ${base}/2015-03-31/functions/function/invocations\nCtrl-C ends it.\n`,
+      );
+      return;
+    }
+    await pause(100, undefined, { signal: ended }).catch(() => undefined);
   }
 }

@@ -8,13 +8,19 @@ import { invokeCommand } from "./invoke.ts";
 import { localCommand } from "./local.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** Exit codes: 0 done, 1 it failed, 2 the call itself is wrong. */
+/** Exit codes: 0 done, 1 it failed, 2 the call itself is wrong, 3 an image is for another architecture, 130 Ctrl-C. */
 const program = new Command("millpond")
   .description("Files dropped in a folder or a bucket become tables; SQL over HTTP reads them.")
   .version(version)
   // One line, as other errors are.
   .configureOutput({
-    outputError: (text, write) => write(`${text.trim().replace(/\s*\n\s*/g, " ")}; see --help\n`),
+    outputError: (text, write) =>
+      write(
+        `${text
+          .trim()
+          .replace(/\s*\n\s*/g, " ")
+          .replace(/\.$/, "")}; see --help\n`,
+      ),
   })
   .exitOverride();
 for (const command of [
@@ -41,8 +47,10 @@ function report(error: unknown): number {
     return 2;
   }
   if (error instanceof MillpondError) {
+    // Whoever interrupts knows, and what was interrupted has said so.
+    if (error.code === "interrupted") return 130;
     process.stderr.write(`error: ${error.message}\n`);
-    return 1;
+    return error.code === "architecture" ? 3 : 1;
   }
   process.stderr.write(`${(error as Error)?.stack ?? String(error)}\n`);
   return 1;

@@ -21,6 +21,14 @@ export async function dockerMissing(): Promise<string | undefined> {
   }
 }
 
+const namePrefix = "millpond-test-";
+
+/** Those that a run has left that was killed. */
+export async function removeTestContainers(): Promise<void> {
+  const left = await docker("ps", "--all", "--quiet", "--filter", `name=^${namePrefix}`);
+  if (left !== "") await docker("rm", "--force", ...left.split("\n"));
+}
+
 export interface ContainerOptions {
   image: string;
   handler: string;
@@ -42,7 +50,7 @@ export class FunctionContainer {
   }
 
   static async start(options: ContainerOptions): Promise<FunctionContainer> {
-    const name = `millpond-test-${randomBytes(6).toString("hex")}`;
+    const name = `${namePrefix}${randomBytes(6).toString("hex")}`;
     const tmpBytes = options.tmpBytes ?? 512 * 1024 * 1024;
     const environment = {
       ...options.environment,

@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import fs from "node:fs/promises";
@@ -29,10 +29,17 @@ import {
 import { type Emulator, emulatorClient, emulatorKeys } from "../s3/emulator.ts";
 import { emulatorOf } from "../s3/fixtures.ts";
 import { image, type Layer, lastLayers, substitutes } from "./build.ts";
-import { type ContainerOptions, docker, dockerMissing, FunctionContainer } from "./docker.ts";
+import {
+  type ContainerOptions,
+  docker,
+  dockerMissing,
+  FunctionContainer,
+  removeTestContainers,
+} from "./docker.ts";
 import { Registry } from "./registry.ts";
 
 const run = promisify(execFile);
+const root = fileURLToPath(new URL("../../", import.meta.url));
 const eventsFolder = fileURLToPath(new URL("../../events/", import.meta.url));
 const sampleFolder = fileURLToPath(new URL("../../sample/", import.meta.url));
 const token = randomBytes(16).toString("hex");
@@ -64,8 +71,11 @@ describe("the image", function () {
       process.stderr.write(`skipped: ${missing}\n`);
       this.skip();
     }
-    emulator = emulatorOf(this);
+    emulator = await emulatorOf(this);
     client = emulatorClient(emulator.endpoint);
+    // Of a run that was killed: what is tested is built anew, or not tested.
+    await removeTestContainers();
+    await removeTestImages();
     work = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
     given = await substitutes(architectureNames);
     const ssm = new SSMClient({ endpoint: emulator.endpoint });
@@ -76,11 +86,15 @@ describe("the image", function () {
   after(async () => {
     if (work === undefined) return;
     await fs.rm(work, { recursive: true });
-    // By name: what is built is the same to the last bit for whoever builds it, and so has the id of the user's own.
+    await removeTestImages();
+  });
+
+  /** By name: what is built is the same to the last bit for whoever builds it, and so has the id of the user's own. */
+  async function removeTestImages() {
     const names = ["--filter", "reference=millpond-test", "--format", "{{.Repository}}:{{.Tag}}"];
     const built = await docker("image", "ls", ...names);
-    if (built !== "") await docker("image", "rm", ...built.split("\n"));
-  });
+    if (built !== "") await docker("image", "rm", "--force", ...built.split("\n"));
+  }
 
   const containers: FunctionContainer[] = [];
   afterEach(async () => {
@@ -339,7 +353,6 @@ describe("the image", function () {
     it("pushes only the bundle again when only the code changed", async () => {
       const before = await lastLayers(tagOf(own), 3, path.join(work, "before"));
       const tree = path.join(work, "tree");
-      const root = fileURLToPath(new URL("../../", import.meta.url));
       for (const name of ["app", "cli", "docker", "queries", ".dockerignore", ".npmrc"]) {
         await fs.cp(path.join(root, name), path.join(tree, name), { recursive: true });
       }
@@ -402,6 +415,116 @@ describe("the image", function () {
     });
   });
 
+  describe("image:run", () => {
+    before(function () {
+      if (host === undefined) this.skip();
+    });
+    const tag = tagOf(host as Architecture);
+    const children: ChildProcess[] = [];
+    afterEach(() => {
+      for (const child of children.splice(0)) child.kill("SIGTERM");
+    });
+
+    /** Runs `millpond image-run`; `ready` resolves with the function's URL, or fails when the command ends before. */
+    function imageRun(args: string[], environment: Record<string, string> = {}) {
+      const child = spawn(process.execPath, ["cli/millpond.ts", "image-run", ...args], {
+        cwd: root,
+        stdio: ["ignore", "pipe", "pipe"],
+        env: { ...process.env, ...environment },
+      });
+      children.push(child);
+      const output = { text: "" };
+      const { promise: ready, resolve, reject } = Promise.withResolvers<string>();
+      ready.catch(() => {});
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.on("data", (chunk: Buffer) => {
+          output.text += String(chunk);
+          const url = /waits for events: curl .* (http:\S+)\n/.exec(output.text)?.[1];
+          if (url !== undefined) resolve(url);
+        });
+      }
+      const ended = new Promise<number | null>((done) => child.once("close", done));
+      void ended.then(() => reject(new Error(`ended: ${output.text}`)));
+      return { child, output, ended, ready };
+    }
+    const post = async (url: string, file: string) => {
+      const body = await fs.readFile(path.join(eventsFolder, file), "utf8");
+      const response = await fetch(url, { method: "POST", body });
+      return (await response.json()) as Record<string, unknown>;
+    };
+    const containers = async () =>
+      await docker("ps", "--all", "--quiet", "--filter", `ancestor=${tag}`);
+
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      it(`answers as soon as it says so, and ends with 0 on ${signal}`, async () => {
+        const before = await containers();
+        const run = imageRun(["hello", "--tag", tag, "--port", "0"]);
+
+        const answer = await post(await run.ready, "hello-alice.json");
+        run.child.kill(signal);
+
+        expect(answer).to.include({ body: '{"message":"Hello, Alice!"}' });
+        expect(await run.ended).to.equal(0);
+        expect(await containers()).to.equal(before);
+      });
+    }
+
+    it("runs on the folder of --dir, whatever the environment names, as whoever calls", async () => {
+      const pond = path.join(work, "pond");
+      await fs.mkdir(path.join(pond, "inbox/weather"), { recursive: true });
+      await fs.writeFile(path.join(pond, "inbox/weather/seattle.csv"), "a\n1\n");
+      const run = imageRun(["ingest", "--tag", tag, "--port", "0", "--dir", pond], {
+        [environmentNames.store]: "s3://another",
+      });
+
+      const url = await run.ready;
+      const event = uploaded("pond", "inbox/weather/seattle.csv");
+      const response = await fetch(url, { method: "POST", body: JSON.stringify(event) });
+
+      expect(await response.json()).to.include({ converted: 1 });
+      const [made] = await fs.readdir(path.join(pond, "lake/weather"));
+      const { uid } = await fs.stat(path.join(pond, "lake/weather", String(made)));
+      expect(uid).to.equal(process.getuid?.());
+    });
+
+    it("runs on the bucket that the environment names, with the caller's keys", async () => {
+      const bucket = `pond-${randomBytes(6).toString("hex")}`;
+      await client.send(new CreateBucketCommand({ Bucket: bucket }));
+      await put(bucket, "inbox/t.csv", Buffer.from("a\n1\n"));
+      const run = imageRun(["sweep", "--tag", tag, "--port", "0"], {
+        [environmentNames.store]: `s3://${bucket}`,
+        AWS_ENDPOINT_URL: emulator.endpoint,
+      });
+
+      const swept = await post(await run.ready, "sweep-schedule.json");
+
+      expect(swept).to.deep.include({ sources: 1, announced: 1 });
+      expect(await keysOf(bucket)).to.have.length(2);
+    });
+
+    it("says so when its port is taken, or Docker's daemon does not answer", async () => {
+      const run = imageRun(["hello", "--tag", tag, "--port", "0"]);
+      const { port } = new URL(await run.ready);
+      const second = imageRun(["hello", "--tag", tag, "--port", port]);
+      const third = imageRun(["hello", "--tag", tag, "--port", "0"], {
+        DOCKER_HOST: "unix:///nonexistent/docker.sock",
+      });
+
+      expect([await second.ended, await third.ended]).to.deep.equal([2, 1]);
+      expect(second.output.text).to.match(/^error: port \d+ can't be had .*--port <another>/);
+      expect(third.output.text).to.match(/^error: Docker's daemon does not answer: start it/);
+    });
+
+    it("says how to build an image that isn't there", async () => {
+      const run = imageRun(["hello", "--tag", "millpond-test:none", "--port", "0"]);
+
+      expect(await run.ended).to.equal(2);
+      expect(run.output.text).to.match(
+        /there is no image millpond-test:none here: build it first, npm run image -- .* --tag millpond-test:none\n$/,
+      );
+    });
+  });
+
   describe("--check", () => {
     let registry: Registry;
     before(async () => {
@@ -422,11 +545,11 @@ describe("the image", function () {
       const other = await image("--check", registry.push("intel", ["amd64"]));
       const several = await image("--check", registry.push("both", ["amd64", "arm64"]));
 
-      expect(other.code).to.equal(1);
+      expect(other.code).to.equal(3);
       expect(other.text).to.contain(
         "is for linux/amd64, not linux/arm64: build it with npm run image -- --platform linux/arm64",
       );
-      expect(several.code).to.equal(1);
+      expect(several.code).to.equal(3);
       expect(several.text).to.contain(
         "is an index of linux/amd64, linux/arm64, and Lambda takes an image of one architecture",
       );

@@ -1,0 +1,97 @@
+import { spawn } from "node:child_process";
+import fs from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect } from "chai";
+
+const program = fileURLToPath(new URL("../../cli/millpond.ts", import.meta.url));
+
+describe("millpond, called wrongly", () => {
+  let folder: string;
+  before(async () => {
+    folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
+  });
+  after(async () => await fs.rm(folder, { recursive: true }));
+
+  async function run(args: readonly string[], environment: Record<string, string> = {}) {
+    const child = spawn(process.execPath, [program, ...args], {
+      cwd: folder,
+      stdio: ["ignore", "pipe", "pipe"],
+      // A PATH without Docker: what is wrong with a call is found before.
+      env: { PATH: folder, ...environment },
+    });
+    let text = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (chunk: Buffer) => {
+        text += String(chunk);
+      });
+    }
+    const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+    return { code, text };
+  }
+
+  const wrong: [string, Record<string, string>, RegExp][] = [
+    ["start --dir s3://my-pond", {}, /start serves a folder, not s3:\/\/my-pond: .*image:run/],
+    ["start --dir S3://my-pond", {}, /--dir must be .* s3:\/\/<bucket>, got "S3:\/\/my-pond"/],
+    ["start", { MILLPOND_STORE: "s3://my-pond" }, /start serves a folder, not s3:\/\/my-pond/],
+    ["start", { MILLPOND_STORE: "gs://my-pond" }, /MILLPOND_STORE must be .*"gs:\/\/my-pond"/],
+    ["invoke -f sweep --dir https://x.io/a", {}, /--dir must be .* got "https:\/\/x\.io\/a"/],
+    [
+      "invoke -f sweep --dir s3://my-pond/lake/",
+      {},
+      /--dir must be a whole bucket, such as s3:\/\/my-pond, got a part of one/,
+    ],
+    ["invoke --all --dir s3://my-pond", {}, /--all runs in a folder/],
+    ["image-run hello --port 65536", {}, /--port takes a number from 0 to 65535, got "65536"/],
+    ["image-run hello --memory 0", {}, /--memory takes a number from 128 to 10240, got "0"/],
+    ["image-run hello --dir none", {}, /--dir: there is no folder .*none/],
+    ["image-run hello --dir /dev/null", {}, /--dir: not a folder \/dev\/null/],
+    ["image-run hello", { MILLPOND_STORE: "/none" }, /MILLPOND_STORE: there is no folder \/none/],
+    ["image-run hello --env x", {}, /--env takes <name>=<value>, got "x"/],
+    ["image-run hello --tag A:b", {}, /--tag takes <name>\[:<tag>\] in lower case, got "A:b"/],
+    ["image-run goodbye", {}, /there is no function "goodbye": hello, ingest/],
+    ["image --tag a:b:c:d", {}, /--tag takes/],
+    ["image --build-context extensions", {}, /--build-context takes <name>=<value>/],
+    ["image --build-context e=none", {}, /--build-context: there is no folder none/],
+    ["image --check x --tag y", {}, /'--check <uri>' cannot be used with option '--tag <name>'/],
+    [
+      "image --platform linux/arm",
+      {},
+      /Allowed choices are linux\/arm64, linux\/amd64; see --help/,
+    ],
+  ];
+  for (const [args, environment, message] of wrong) {
+    const given = Object.entries(environment).map(([name, value]) => `${name}=${value} `);
+    it(`ends with 2 for ${given.join("")}${args}, in one line`, async () => {
+      const { code, text } = await run(args.split(" "), environment);
+
+      expect(text).to.match(message);
+      expect(text.trim().split("\n")).to.have.length(1);
+      expect(code).to.equal(2);
+      expect(await fs.readdir(folder)).to.deep.equal([]);
+    });
+  }
+
+  it("says that Docker is missing, with 1", async () => {
+    for (const args of [
+      ["image"],
+      ["image-run", "hello", "--port", "0"],
+      ["image", "--check", "x"],
+    ]) {
+      const { code, text } = await run(args);
+
+      expect(text).to.equal("error: there is no docker on the PATH: install Docker with buildx\n");
+      expect(code).to.equal(1);
+    }
+  });
+
+  for (const command of ["start", "invoke", "demo", "image", "image-run"]) {
+    it(`keeps the help of ${command} within 80 columns`, async () => {
+      const { code, text } = await run([command, "--help"]);
+
+      expect(code).to.equal(0);
+      expect(text.split("\n").filter((line) => line.length > 80)).to.deep.equal([]);
+    });
+  }
+});
