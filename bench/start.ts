@@ -4,6 +4,7 @@ import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { architectureCalled, architectures, environmentNames, handlerOf } from "../app/contract.ts";
 import { emulatorKeys, extensionFor } from "../test/s3/emulator.ts";
 
@@ -16,7 +17,8 @@ import { emulatorKeys, extensionFor } from "../test/s3/emulator.ts";
  */
 const root = fileURLToPath(new URL("../", import.meta.url));
 const folder = path.join(root, ".cache/bench-start");
-const runs = Number(process.argv[process.argv.indexOf("--runs") + 1] || 15) || 15;
+const usage = "usage: npm run bench:start [-- --runs <number, 15>]\n";
+const runs = readRuns();
 const goal = 1.4;
 const mostBundleBytes = 1.5e6;
 
@@ -89,6 +91,22 @@ const unsigned = median(times.millpond) / median(times.unsigned);
 print("", `${unsigned.toFixed(2)} to a script that does not check the signature, either`);
 print("bundle", `${(bundleBytes / 1e6).toFixed(2)} MB, goal at most ${mostBundleBytes / 1e6} MB`);
 process.exitCode = ratio <= goal && bundleBytes <= mostBundleBytes ? 0 : 1;
+
+function readRuns(): number {
+  try {
+    const options = { runs: { type: "string", default: "15" }, help: { type: "boolean" } } as const;
+    const { values } = parseArgs({ options });
+    if (values.help) {
+      process.stdout.write(usage);
+      process.exit(0);
+    }
+    if (/^[1-9]\d*$/.test(values.runs)) return Number(values.runs);
+    throw new Error(`--runs takes a number from 1, got "${values.runs}"`);
+  } catch (error) {
+    process.stderr.write(`error: ${(error as Error).message}\n${usage}`);
+    process.exit(2);
+  }
+}
 
 /** @returns milliseconds from the start of a process to its answer */
 async function command(args: readonly string[], answer?: RegExp): Promise<number> {

@@ -29,7 +29,7 @@ describe("a pond in a bucket", () => {
   const logger = createLogger({ environment: { LOG_LEVEL: "fatal" } });
 
   before(async function () {
-    const emulator = emulatorOf(this);
+    const emulator = await emulatorOf(this);
     ({ extensions } = emulator);
     client = emulatorClient(emulator.endpoint);
     proxy = await WatchingProxy.start(emulator.endpoint);

@@ -12,8 +12,8 @@ describe("Secrets", () => {
   let ssm: SSMClient;
   let saved: string | undefined;
 
-  before(function () {
-    ({ endpoint } = emulatorOf(this));
+  before(async function () {
+    ({ endpoint } = await emulatorOf(this));
     ssm = new SSMClient({ endpoint });
   });
   beforeEach(() => {

@@ -68,6 +68,10 @@ export async function startEmulator(): Promise<Emulator | { missing: string }> {
     env: { ...process.env, GATEWAY_PORT: String(port), LOG_LEVEL: "ERROR" },
     stdio: ["ignore", "ignore", "inherit"],
   });
+  // Also where this process ends without the end of its tests.
+  const orphaned = () => child.kill("SIGTERM");
+  process.once("exit", orphaned);
+  child.once("exit", () => process.off("exit", orphaned));
   await untilItAnswers(`${endpoint}/_ministack/health`, child);
   return { endpoint, extensions, stop: () => stop(child) };
 }

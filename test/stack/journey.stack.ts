@@ -57,7 +57,7 @@ describe("a stack, from its first up to its return", function () {
       this.skip();
     }
     // S3 Control puts the account before the host's name, so that it must be a name.
-    endpoint = emulatorOf(this).endpoint.replace("127.0.0.1", "localhost");
+    endpoint = (await emulatorOf(this)).endpoint.replace("127.0.0.1", "localhost");
     client = emulatorClient(endpoint);
     const host = architectureCalled("node", process.arch) as Architecture;
     process.stderr.write(`the functions run on ${host}, as this machine does\n`);
