@@ -19,6 +19,7 @@ const data = new DataBucket("data", {
   protect: stage.bucket.protect,
   noncurrentDays: stage.bucket.noncurrentDays,
   corsOrigins: stage.api.corsOrigins,
+  shortLived: [prefixes.results],
 });
 const secrets = new StageSecrets("secrets", { values: stage.secrets });
 const uploads = new EventTopic("uploads", {
@@ -86,6 +87,9 @@ data.grants.delete(ingest, { prefix: prefixes.rejected });
 
 data.grants.read(query, { prefix: prefixes.lake });
 data.grants.read(query, { prefix: prefixes.rejected });
+// A URL by which a large answer is fetched has the rights of whoever signed it.
+data.grants.read(query, { prefix: prefixes.results });
+data.grants.write(query, { prefix: prefixes.results });
 if (stage.api.auth === "token") secrets.grantRead(query, secretNames.tokens);
 
 data.grants.list(sweep, { prefix: prefixes.inbox });

@@ -10,6 +10,8 @@ export const prefixes = {
   lake: "lake/",
   /** One JSON record per source file whose newest version can't be read. */
   rejected: "rejected/",
+  /** Answers too large for a function to return, until they are fetched. They go after a day. */
+  results: "results/",
 } as const;
 
 /** Millpond's own things in the folder of a pond. */

@@ -8,6 +8,7 @@ import type { Settings, StoreLocation } from "./environment.ts";
 import { MillpondError } from "./errors.ts";
 import { Catalog } from "./flow/catalog.ts";
 import type { IngestParts } from "./flow/ingest.ts";
+import { LargeAnswers } from "./flow/large-answers.ts";
 import { SavedQueries } from "./flow/saved-queries.ts";
 import { createHttpApp } from "./http/app.ts";
 import { parseTokens, type Tokens } from "./http/tokens.ts";
@@ -63,7 +64,7 @@ export async function openPond(
       return [name, `${folder}/`];
     }),
   ) as Record<"ingest" | "answers" | "copies" | "spill", string>;
-  const { store, bucket, remote } = await openStore(settings, workspace.path);
+  const { store, bucket, remote, large } = await openStore(settings, workspace.path);
 
   // Two engines, so that neither may touch what the other needs: the one that reads strangers' files sees no table,
   // and no network; the one that runs strangers' SQL no inbox.
@@ -110,6 +111,7 @@ export async function openPond(
       workspace: folders.answers,
       logger,
       deadlineMs: settings.queryDeadlineMs,
+      large,
       tokens,
     }),
     publish:
@@ -139,6 +141,8 @@ interface OpenStore {
   bucket: string;
   /** How the engine reads the lake where that is not on this machine. */
   remote: EngineBucket | undefined;
+  /** Where answers go that a function can't return. A pond on this machine streams them. */
+  large: LargeAnswers | undefined;
 }
 
 async function openStore(settings: Settings, scratch: string): Promise<OpenStore> {
@@ -148,7 +152,7 @@ async function openStore(settings: Settings, scratch: string): Promise<OpenStore
     const { FolderStore } = await import("./store/folder-store.ts");
     const store = FolderStore.open(location.path, scratch);
     fs.mkdirSync(store.locatePrefix(prefixes.inbox), { recursive: true });
-    return { store, bucket: folderBucket, remote: undefined };
+    return { store, bucket: folderBucket, remote: undefined, large: undefined };
   }
   const { S3Store } = await import("./store/s3-store.ts");
   const store = new S3Store(location);
@@ -158,7 +162,7 @@ async function openStore(settings: Settings, scratch: string): Promise<OpenStore
     access: () => store.access(),
     keys: () => store.keys(),
   };
-  return { store, bucket: location.bucket, remote };
+  return { store, bucket: location.bucket, remote, large: new LargeAnswers(store) };
 }
 
 /** Undefined where nobody is asked for a token. */

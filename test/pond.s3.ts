@@ -14,8 +14,10 @@ import { expect } from "chai";
 import { environmentNames } from "../app/contract.ts";
 import { readSettings } from "../app/environment.ts";
 import { ingest } from "../app/flow/ingest.ts";
+import { createHandler } from "../app/functions/query.ts";
 import { createLogger } from "../app/logger.ts";
 import { openPond, type Pond } from "../app/pond.ts";
+import { localContext } from "../cli/local-context.ts";
 import { emulatorClient, newBucket } from "./s3/emulator.ts";
 import { emulatorOf } from "./s3/fixtures.ts";
 import { WatchingProxy } from "./s3/proxy.ts";
@@ -98,6 +100,88 @@ describe("a pond in a bucket", () => {
       { name: "Bo" },
       { name: "Ann" },
     ]);
+  });
+
+  describe("an answer of more than 4 MiB", () => {
+    // Text that doesn't compress, so that it is as large in every format.
+    const sql = "SELECT i, md5(i::text) || md5((i + 1)::text) AS text FROM range(200000) t(i)";
+    const ask = async (format: string, headers: Record<string, string> = {}) =>
+      await pond.http.request(`/query?${new URLSearchParams({ sql, format })}`, { headers });
+    const download = async (url: string) => {
+      const response = await fetch(url);
+      return { type: response.headers.get("content-type"), text: await response.text() };
+    };
+
+    for (const [format, type, least] of [
+      ["json", "application/json", '{"meta":[{"name":"i"'],
+      ["ndjson", "application/x-ndjson", '{"i":0,'],
+      ["csv", "text/csv; charset=utf-8; header=present", "i,text\n0,"],
+      ["parquet", "application/vnd.apache.parquet", "PAR1"],
+    ] as const) {
+      it(`waits in the bucket as ${format}, for whoever has its URL`, async () => {
+        const response = await ask(format);
+
+        const url = String(response.headers.get("location"));
+        expect(response.status).to.equal(303);
+        expect(response.headers.get("x-millpond-rows")).to.equal("200000");
+        const told = (await response.json()) as { url: string; bytes: number; expires: string };
+        expect(told).to.include({ url, rows: 200_000 });
+        expect(Date.parse(told.expires) - Date.now()).to.be.within(800_000, 900_000);
+        const [key, ...others] = await keys("results/");
+        expect(key).to.match(new RegExp(`^results/[0-9a-f-]{36}\\.${format}$`));
+        expect(others).to.deep.equal([]);
+        const got = await fetch(url);
+        const content = Buffer.from(await got.arrayBuffer());
+        expect(got.headers.get("content-type")).to.equal(type);
+        expect(content.length)
+          .to.equal(told.bytes)
+          .and.to.be.greaterThan(4 * 1024 * 1024);
+        expect(content.subarray(0, least.length).toString()).to.equal(least);
+        if (format === "json") {
+          expect(JSON.parse(content.toString())).to.deep.include({ rows: 200_000 });
+        }
+        if (format === "csv") expect(content.toString().trim().split("\n")).to.have.length(200_001);
+      });
+    }
+
+    it("is told of with 200 where a client prefers that", async () => {
+      const response = await ask("csv", { prefer: "respond-async, return=representation" });
+
+      const { url } = (await response.json()) as { url: string };
+      expect(response.status).to.equal(200);
+      expect(response.headers.get("location")).to.equal(null);
+      expect(response.headers.get("preference-applied")).to.equal("return=representation");
+      expect((await download(url)).text).to.match(/^i,text\n0,/);
+    });
+
+    it("is put nowhere for a HEAD", async () => {
+      const url = `/query?${new URLSearchParams({ sql, format: "csv" })}`;
+      const response = await pond.http.request(url, { method: "HEAD" });
+
+      expect(response.status).to.equal(200);
+      expect(Number(response.headers.get("content-length"))).to.be.greaterThan(4 * 1024 * 1024);
+      expect(await keys("results/")).to.deep.equal([]);
+    });
+
+    it("goes back as Base64 from a function where it is a little smaller, as text with quotes grows", async () => {
+      const handler = createHandler(async () => pond);
+      const rows = `SELECT '""""""""""' AS a FROM range(140000)`;
+      const answer = await handler(
+        {
+          version: "2.0",
+          rawPath: "/query",
+          rawQueryString: String(new URLSearchParams({ sql: rows, format: "ndjson" })),
+          headers: {},
+          requestContext: { http: { method: "GET" } },
+        },
+        localContext("query"),
+      );
+
+      expect(answer).to.include({ statusCode: 200, isBase64Encoded: true });
+      expect(JSON.stringify(answer).length).to.be.below(6_291_456);
+      const text = Buffer.from(String(answer.body), "base64").toString();
+      expect(text.trim().split("\n")).to.have.length(140_000);
+    });
   });
 
   for (const name of [
@@ -223,7 +307,7 @@ describe("a pond in a bucket", () => {
     });
 
     it("answers from one version of each file, whenever one is replaced", async function () {
-      this.timeout(120_000);
+      this.timeout(200_000);
       // Beyond 2^53 a double is not enough: footers of the one version and rows of the other make a value of neither.
       const numbers = (value: string) =>
         `SELECT ${value}::BIGINT AS id, random() AS r FROM range(150000)`;

@@ -13,6 +13,9 @@ const schema = v.object({
   requestContext: v.object({ http: v.object({ method: v.string() }) }),
 });
 
+/** Bytes of text that are left as they are: well below the 6 MB that a function may return, and what a person may read. */
+const mostTextBytes = 1024 * 1024;
+
 /** Answers HTTP requests as API Gateway's HTTP APIs hand them over, payload format 2.0. */
 export function createHandler(open: () => Promise<Pond>) {
   return async (event: unknown, context: Context): Promise<APIGatewayProxyResult> => {
@@ -29,9 +32,17 @@ export function createHandler(open: () => Promise<Pond>) {
       const respond = handle(pond.http, {
         isContentTypeBinary: (type) => type === queryFormats.parquet.mediaType,
       });
-      return await respond(event as LambdaEvent, context as never);
+      return fitting(await respond(event as LambdaEvent, context as never));
     });
   };
+}
+
+/** Text grows when Lambda writes it as JSON, by a backslash for each quote; Base64 by a third at most. */
+function fitting(answer: APIGatewayProxyResult): APIGatewayProxyResult {
+  if (answer.isBase64Encoded || Buffer.byteLength(JSON.stringify(answer.body)) < mostTextBytes) {
+    return answer;
+  }
+  return { ...answer, isBase64Encoded: true, body: Buffer.from(answer.body).toString("base64") };
 }
 
 export const handler = createHandler(processPond);

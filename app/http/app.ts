@@ -8,6 +8,7 @@ import type { Engine } from "../engine/engine.ts";
 import { MillpondError } from "../errors.ts";
 import { type Answer, type AskParts, ask, type Question } from "../flow/ask.ts";
 import type { Catalog } from "../flow/catalog.ts";
+import { type LargeAnswers, mostInlineBytes } from "../flow/large-answers.ts";
 import type { SavedQueries } from "../flow/saved-queries.ts";
 import { currentRequestId, type Logger, withInvocationKeys } from "../logger.ts";
 import { type QueryFormat, queryFormats } from "../query/result-format.ts";
@@ -26,6 +27,8 @@ export interface HttpParts {
   logger: Logger;
   /** Milliseconds from a request's arrival to its answer. */
   deadlineMs: number;
+  /** Takes answers that are too large to go back by themselves. Undefined: all are streamed. */
+  large: LargeAnswers | undefined;
   /** Who may ask, now. Undefined: anybody who gets here, so that something else must keep strangers out. */
   tokens: (() => Promise<Tokens>) | undefined;
 }
@@ -49,6 +52,14 @@ export function createHttpApp(parts: HttpParts): Hono {
   const { catalog, engine, saved, logger, tokens } = parts;
   const app = new Hono();
   const asker: AskParts = { catalog, engine, workspace: parts.workspace };
+  const answer = async (c: Context, question: Question): Promise<Response> =>
+    await respond(asker, question, {
+      ...within(c),
+      // Only the header is asked for.
+      head: c.req.method === "HEAD",
+      large: parts.large,
+      representation: /(^|[,;\s])return=representation\b/i.test(c.req.header("prefer") ?? ""),
+    });
   // From the arrival: asking for the token is part of it.
   const deadlines = new WeakMap<Request, number>();
   const within = (c: Context): { deadline: number } => ({
@@ -113,7 +124,7 @@ export function createHttpApp(parts: HttpParts): Hono {
     }
     const format = readFormat(c.req.query("format"), c.req.header("accept"));
     const question = readQuestion(await c.req.text());
-    return await respond(asker, { ...question, format }, within(c));
+    return await answer(c, { ...question, format });
   });
 
   app.get("/query", async (c) => {
@@ -123,7 +134,7 @@ export function createHttpApp(parts: HttpParts): Hono {
     }
     const format = readFormat(c.req.query("format"), c.req.header("accept"));
     const parameters = readParameters(c.req.query("params"));
-    return await respond(asker, { sql, parameters, format }, within(c), isHead(c.req.raw));
+    return await answer(c, { sql, parameters, format });
   });
 
   app.get("/q", async (c) => c.json(await listed(saved)));
@@ -137,8 +148,7 @@ export function createHttpApp(parts: HttpParts): Hono {
     const { format: named, ...given } = c.req.query();
     const format = readFormat(named, c.req.header("accept"));
     const parameters = readSavedParameters(query, given);
-    const asked = { sql: query.sql, parameters, format };
-    return await respond(asker, asked, within(c), isHead(c.req.raw));
+    return await answer(c, { sql: query.sql, parameters, format });
   });
 
   app.notFound((c) => {
@@ -193,42 +203,58 @@ function refused(error: unknown, headers: Record<string, string> = {}): Response
   });
 }
 
+interface RespondOptions {
+  deadline: number;
+  /** Whether only the header is asked for. Hono answers HEAD by the route of GET. */
+  head: boolean;
+  large: LargeAnswers | undefined;
+  /** Whether a redirect is to be told, not made: for clients that would send their token along with it. */
+  representation: boolean;
+}
+
 async function respond(
   parts: AskParts,
   question: Question,
-  options: { deadline: number },
-  /** Whether only the header is asked for. */
-  head = false,
+  options: RespondOptions,
 ): Promise<Response> {
-  const answer = await ask(parts, question, options);
-  const [before, after] = question.format === "json" ? envelope(answer) : ["", ""];
+  const { deadline, head, large } = options;
+  const answer = await ask(parts, question, { deadline });
+  const [prologue, epilogue] = question.format === "json" ? envelope(answer) : ["", ""];
   // The file has no name from here on: it is gone when the stream is closed, however that happens.
   const handle = await fsp.open(answer.file);
   await fsp.rm(answer.file);
-  const length = Buffer.byteLength(before) + answer.bytes + Buffer.byteLength(after);
-  const body = Readable.from(pieces(handle, before, after));
+  const length = Buffer.byteLength(prologue) + answer.bytes + Buffer.byteLength(epilogue);
+  const body = Readable.from(pieces(handle, prologue, epilogue));
   // Also where nobody reads: a client that left, or a HEAD.
   body.once("close", () => void handle.close());
+  const facts = {
+    "x-millpond-rows": String(answer.rows),
+    "x-millpond-elapsed": answer.elapsed.toFixed(6),
+  };
+  const type = contentType(question.format);
   if (head) body.destroy();
+  else if (large !== undefined && length > mostInlineBytes) {
+    const { url, expires } = await before(deadline, large.hand(body, question.format, type));
+    return new Response(`${JSON.stringify({ url, expires, bytes: length, rows: answer.rows })}\n`, {
+      status: options.representation ? 200 : 303,
+      headers: {
+        "content-type": "application/json",
+        ...(options.representation
+          ? { "preference-applied": "return=representation" }
+          : { location: url }),
+        ...facts,
+      },
+    });
+  }
   return new Response(head ? null : (Readable.toWeb(body) as ReadableStream), {
-    headers: {
-      "content-type": contentType(question.format),
-      "content-length": String(length),
-      "x-millpond-rows": String(answer.rows),
-      "x-millpond-elapsed": answer.elapsed.toFixed(6),
-    },
+    headers: { "content-type": type, "content-length": String(length), ...facts },
   });
 }
 
-async function* pieces(handle: fsp.FileHandle, before: string, after: string) {
-  if (before !== "") yield Buffer.from(before);
+async function* pieces(handle: fsp.FileHandle, prologue: string, epilogue: string) {
+  if (prologue !== "") yield Buffer.from(prologue);
   yield* handle.createReadStream({ autoClose: false, highWaterMark: 1 << 18 });
-  if (after !== "") yield Buffer.from(after);
-}
-
-/** Hono answers HEAD by the route of GET. */
-function isHead(request: Request): boolean {
-  return request.method === "HEAD";
+  if (epilogue !== "") yield Buffer.from(epilogue);
 }
 
 function contentType(format: QueryFormat): string {

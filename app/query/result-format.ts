@@ -7,20 +7,29 @@ interface FormatFacts {
   aliases: readonly string[];
   /** Options of DuckDB's COPY. */
   copy: string;
+  /** What names of files end in. */
+  ending: string;
 }
 
 export const queryFormats: Readonly<Record<QueryFormat, FormatFacts>> = {
-  json: { mediaType: "application/json", aliases: ["text/json"], copy: "FORMAT json, ARRAY true" },
+  json: {
+    mediaType: "application/json",
+    aliases: ["text/json"],
+    copy: "FORMAT json, ARRAY true",
+    ending: "json",
+  },
   ndjson: {
     mediaType: "application/x-ndjson",
     aliases: ["application/ndjson", "application/jsonl", "application/json-lines"],
     copy: "FORMAT json",
+    ending: "ndjson",
   },
-  csv: { mediaType: "text/csv", aliases: [], copy: "FORMAT csv, HEADER true" },
+  csv: { mediaType: "text/csv", aliases: [], copy: "FORMAT csv, HEADER true", ending: "csv" },
   parquet: {
     mediaType: "application/vnd.apache.parquet",
     aliases: ["application/x-parquet", "application/parquet"],
     copy: "FORMAT parquet, COMPRESSION zstd",
+    ending: "parquet",
   },
 };
 

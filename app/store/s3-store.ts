@@ -4,7 +4,7 @@ import fsp from "node:fs/promises";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import path from "node:path";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import {
   DeleteObjectCommand,
@@ -152,6 +152,11 @@ export class S3Store implements Store {
     return await this.#put(key, Buffer.from(text), options);
   }
 
+  /** Writes what comes, however much that is. */
+  async putStream(key: string, content: Readable, options: PutOptions): Promise<PutResult> {
+    return await this.#put(key, content, options);
+  }
+
   async delete(key: string, etag: string): Promise<void> {
     try {
       await this.client.send(
@@ -236,7 +241,7 @@ export class S3Store implements Store {
     }
   }
 
-  async #put(key: string, body: Buffer | fs.ReadStream, options: PutOptions): Promise<PutResult> {
+  async #put(key: string, body: Buffer | Readable, options: PutOptions): Promise<PutResult> {
     const upload = new Upload({
       client: this.client,
       params: {
@@ -257,7 +262,7 @@ export class S3Store implements Store {
       if (isConflict(error)) return { kind: "conflict" };
       throw s3Error(error, "s3:PutObject", this.locate(key));
     } finally {
-      if (body instanceof fs.ReadStream) body.destroy();
+      if (body instanceof Readable) body.destroy();
     }
   }
 

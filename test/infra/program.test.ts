@@ -143,6 +143,8 @@ describe("the program", () => {
         expect(data("query-role-id")).to.have.members([
           ...reads("lake"),
           ...reads("rejected"),
+          ...reads("results"),
+          ...writes("results"),
           `ssm:GetParameter /millpond/${stack}/tokens`,
         ]);
         expect(data("sweep-role-id")).to.have.members([
@@ -150,6 +152,22 @@ describe("the program", () => {
           ...reads("lake"),
           ...reads("rejected"),
           `sns:Publish millpond-${stack}-uploads`,
+        ]);
+      });
+
+      it("lets answers go after a day, and nothing else", () => {
+        const { inputs } = built.one(
+          "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+        );
+        const rules = inputs["rules"] as { expiration?: object; filter: object }[];
+
+        expect(rules.filter(({ expiration }) => expiration !== undefined)).to.deep.equal([
+          {
+            id: "results",
+            status: "Enabled",
+            filter: { prefix: "results/" },
+            expiration: { days: 1 },
+          },
         ]);
       });
 

@@ -1,0 +1,40 @@
+import { randomUUID } from "node:crypto";
+import type { Readable } from "node:stream";
+import { prefixes } from "../contract.ts";
+import { MillpondError } from "../errors.ts";
+import { type QueryFormat, queryFormats } from "../query/result-format.ts";
+import type { S3Store } from "../store/s3-store.ts";
+
+/** Bytes of the largest answer that goes back by itself: as Base64 it fits the 6 MB that a function may return. */
+export const mostInlineBytes = 4 * 1024 * 1024;
+
+/** Seconds for which whoever asked may fetch an answer. */
+const lifeSeconds = 15 * 60;
+
+/** An answer that waits to be fetched. */
+export interface Handed {
+  /** With which anybody may fetch it, until it expires. */
+  url: string;
+  expires: Date;
+}
+
+/** Answers that are too large for a function to return: they go to the bucket, and whoever asked fetches them there. */
+export class LargeAnswers {
+  readonly #store: S3Store;
+
+  constructor(store: S3Store) {
+    this.#store = store;
+  }
+
+  async hand(content: Readable, format: QueryFormat, contentType: string): Promise<Handed> {
+    // Nobody can guess it, and nobody else has it: the bucket's lifecycle removes it.
+    const key = `${prefixes.results}${randomUUID()}.${queryFormats[format].ending}`;
+    const put = await this.#store.putStream(key, content, {
+      condition: { ifAbsent: true },
+      contentType,
+    });
+    if (put.kind === "conflict") throw new MillpondError("conflict", `${key} is there already`);
+    const expires = new Date(Date.now() + lifeSeconds * 1000);
+    return { url: await this.#store.presign("GET", key, lifeSeconds), expires };
+  }
+}
