@@ -1,3 +1,4 @@
+import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { environmentNames, handlerOf, prefixes, secretNames } from "./app/contract.ts";
 import { ContainerFunction } from "./infra/container-function.ts";
@@ -13,16 +14,18 @@ import { StageSecrets } from "./infra/stage-secrets.ts";
 /** The stack, from top to bottom. */
 const stage = stageConfig();
 
+const topicName = "uploads";
+
 // ── data ────────────────────────────────────────────────────────────────────
 const data = new DataBucket("data", {
-  ...(await findDataBucket(stage.bucket)),
+  ...(await findDataBucket(stage.bucket, topicName)),
   protect: stage.bucket.protect,
   noncurrentDays: stage.bucket.noncurrentDays,
   corsOrigins: stage.api.corsOrigins,
   shortLived: [prefixes.results],
 });
 const secrets = new StageSecrets("secrets", { values: stage.secrets });
-const uploads = new EventTopic("uploads", {
+const uploads = new EventTopic(topicName, {
   existingArn: stage.bucket.uploadsTopicArn,
   encrypt: stage.encryptTopic,
 });
@@ -116,5 +119,12 @@ export const functionNames = {
   query: query.name,
   sweep: sweep.name,
 };
+export const logGroups = {
+  hello: hello.logGroupName,
+  ingest: ingest.logGroupName,
+  query: query.logGroupName,
+  sweep: sweep.logGroupName,
+};
+export const region = aws.getRegionOutput().region;
 export const imageUri = image.uri;
 export const tryIt = pulumi.interpolate`curl -H "Authorization: Bearer $TOKEN" ${api.url}/tables`;

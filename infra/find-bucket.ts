@@ -1,8 +1,13 @@
-import { GetBucketTaggingCommand, HeadBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import {
+  GetBucketNotificationConfigurationCommand,
+  GetBucketTaggingCommand,
+  HeadBucketCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { DataBucketArgs } from "./data-bucket.ts";
-import { stageTags } from "./names.ts";
+import { stageName, stageTags } from "./names.ts";
 import type { StageConfig } from "./stage-config.ts";
 
 type Found = Pick<DataBucketArgs, "bucketName" | "mode">;
@@ -10,11 +15,23 @@ type Found = Pick<DataBucketArgs, "bucketName" | "mode">;
 /**
  * Which bucket the stage has: one that config names; else the one of the stage's own name, which an earlier `pulumi destroy` may have
  * left behind.
- * @throws RunError where a bucket of that name is not this stage's
+ * @param topicName what this stage's topic is called, without the stage
+ * @throws RunError where a bucket of that name is not this stage's, or somebody else has notifications on one that config names
  */
-export async function findDataBucket(config: StageConfig["bucket"]): Promise<Found> {
-  if (config.existing !== undefined) return { bucketName: config.existing, mode: "reference" };
+export async function findDataBucket(
+  config: StageConfig["bucket"],
+  topicName: string,
+): Promise<Found> {
   const [{ accountId }, { region }] = await Promise.all([aws.getCallerIdentity(), aws.getRegion()]);
+  if (config.existing !== undefined) {
+    if (config.uploadsTopicArn === undefined) {
+      await checkNotifications(
+        config.existing,
+        `:sns:${region}:${accountId}:${stageName(topicName)}`,
+      );
+    }
+    return { bucketName: config.existing, mode: "reference" };
+  }
   // Names are taken for the whole world, so the account is in it; and so that it is found again, nothing random.
   const bucketName =
     `${pulumi.getProject()}-${pulumi.getStack()}-${accountId}-${region}`.toLowerCase();
@@ -48,6 +65,30 @@ async function isLeftBehind(bucketName: string): Promise<boolean> {
   throw new pulumi.RunError(
     `the bucket ${bucketName} is there, but is not one that this stack left behind (it has no tags ${wanted}): ` +
       `to use it as it is: pulumi config set bucketName ${bucketName}`,
+  );
+}
+
+/** Setting a bucket's notifications replaces all that it has, and destroying the stack would remove them. */
+async function checkNotifications(bucketName: string, ownTopic: string): Promise<void> {
+  const found = await clientOfProvider()
+    .send(new GetBucketNotificationConfigurationCommand({ Bucket: bucketName }))
+    .catch((error: Error) => {
+      throw new pulumi.RunError(
+        `can't tell whom the bucket ${bucketName} notifies: ${error.name}: ${error.message}; ` +
+          "who deploys needs s3:GetBucketNotification on it",
+      );
+    });
+  const targets = [
+    ...(found.TopicConfigurations ?? []).map(({ TopicArn }) => TopicArn),
+    ...(found.QueueConfigurations ?? []).map(({ QueueArn }) => QueueArn),
+    ...(found.LambdaFunctionConfigurations ?? []).map(({ LambdaFunctionArn }) => LambdaFunctionArn),
+    ...(found.EventBridgeConfiguration === undefined ? [] : ["EventBridge"]),
+  ];
+  const others = targets.filter((target) => target?.endsWith(ownTopic) !== true);
+  if (others.length === 0) return;
+  throw new pulumi.RunError(
+    `the bucket ${bucketName} notifies others, and setting its notifications would end that: ${others.join(", ")}; ` +
+      "let them go to a topic, and name it: pulumi config set uploadsTopicArn <arn>, pulumi config set manageNotifications false",
   );
 }
 

@@ -22,6 +22,8 @@ describe("the program", () => {
   /** Names of buckets that are there. */
   const buckets = new Set<string>();
   let tags: Record<string, string>;
+  /** What the buckets' notifications are, in S3's XML. */
+  let notifications: string;
   let runs = 0;
 
   before(async () => {
@@ -30,6 +32,10 @@ describe("the program", () => {
       const name = request.url?.split(/[/?]/)[1] ?? "";
       if (!buckets.has(name)) {
         response.writeHead(404).end();
+        return;
+      }
+      if (request.url?.includes("?notification")) {
+        response.end(`<NotificationConfiguration>${notifications}</NotificationConfiguration>`);
         return;
       }
       const set = Object.entries(tags).map(
@@ -45,6 +51,7 @@ describe("the program", () => {
   });
   beforeEach(() => {
     buckets.clear();
+    notifications = "";
     tags = { project: "millpond", stack: "dev", "managed-by": "pulumi" };
   });
 
@@ -215,12 +222,52 @@ describe("the program", () => {
   });
 
   it("sets the notifications of a bucket that is there only where it is told to", async () => {
+    buckets.add("theirs");
     const built = await run("dev", { bucketName: "theirs", manageNotifications: "true" });
 
     expect(built.one("aws:s3/bucketNotification:BucketNotification").inputs["bucket"]).to.equal(
       "theirs",
     );
   });
+
+  it("sets them again where they are its own", async () => {
+    buckets.add("theirs");
+    const own = `arn:aws:sns:${region}:${account}:millpond-dev-uploads`;
+    notifications = `<TopicConfiguration><Topic>${own}</Topic><Event>s3:ObjectCreated:*</Event></TopicConfiguration>`;
+
+    const built = await run("dev", { bucketName: "theirs", manageNotifications: "true" });
+
+    expect(built.all("aws:s3/bucketNotification:BucketNotification")).to.have.length(1);
+  });
+
+  for (const [whom, xml] of [
+    [
+      `arn:aws:sns:${region}:${account}:another`,
+      `<TopicConfiguration><Topic>arn:aws:sns:${region}:${account}:another</Topic></TopicConfiguration>`,
+    ],
+    [
+      `arn:aws:sqs:${region}:${account}:queue`,
+      `<QueueConfiguration><Queue>arn:aws:sqs:${region}:${account}:queue</Queue></QueueConfiguration>`,
+    ],
+    [
+      `arn:aws:lambda:${region}:${account}:function:f`,
+      `<CloudFunctionConfiguration><CloudFunction>arn:aws:lambda:${region}:${account}:function:f</CloudFunction></CloudFunctionConfiguration>`,
+    ],
+    ["EventBridge", "<EventBridgeConfiguration/>"],
+  ] as const) {
+    it(`leaves the notifications of a bucket alone that go to ${whom}`, async () => {
+      buckets.add("theirs");
+      notifications = xml;
+
+      const message = await run("dev", { bucketName: "theirs", manageNotifications: "true" }).then(
+        () => "it was taken",
+        (error: Error) => error.message,
+      );
+
+      expect(message).to.contain(`the bucket theirs notifies others`).and.to.contain(whom);
+      expect(message).to.contain("pulumi config set uploadsTopicArn <arn>");
+    });
+  }
 
   it("gives the engine half of a disk, in whole MiB", async () => {
     const built = await run("dev", { ingestDiskMiB: "1025", queryDiskMiB: "2048" });
