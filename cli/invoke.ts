@@ -4,9 +4,11 @@ import os from "node:os";
 import path from "node:path";
 import readline from "node:readline";
 import { fileURLToPath } from "node:url";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { environmentNames, type FunctionName, functionNames, prefixes } from "../app/contract.ts";
 import { closeProcessPond, type Handler } from "../app/functions/invocation.ts";
+import { awsError } from "./aws-error.ts";
+import { readStack } from "./deployed-stack.ts";
 import { installHttpfs } from "./httpfs.ts";
 import { localContext } from "./local-context.ts";
 import { defaultFolder, namedStore } from "./named-store.ts";
@@ -22,6 +24,7 @@ interface InvokeOptions {
   function?: string;
   sources: EventSource[];
   dir?: string;
+  stack?: string;
   all: boolean;
 }
 
@@ -29,7 +32,7 @@ export function invokeCommand(): Command {
   // One list for both options, as their order is the order of the events.
   const sources: EventSource[] = [];
   return new Command("invoke")
-    .description("run a function on this machine with events, as Lambda would")
+    .description("run a function with events: on this machine, or a deployed one")
     .option("-f, --function <name>", `one of ${functionNames.join(", ")}`)
     .option(
       "-p, --path <file>",
@@ -44,6 +47,12 @@ export function invokeCommand(): Command {
     .option(
       "--dir <folder>",
       `the folder of the pond, or s3://<bucket> (default: ${environmentNames.store}, else "${defaultFolder}")`,
+    )
+    .addOption(
+      new Option(
+        "--stack <name>",
+        "run the deployed function of this stack of Pulumi's, with your rights",
+      ).conflicts(["dir", "all"]),
     )
     .option(
       "--all",
@@ -69,6 +78,7 @@ async function invoke(options: InvokeOptions): Promise<number> {
   const name = readFunction(options.function);
   // All are read before the first runs: a mistake in the last shall not leave half of them done.
   const events = await readEvents(options.sources);
+  if (options.stack !== undefined) return await invokeDeployed(options.stack, name, events);
   const store = namedStore(options.dir);
   process.env[environmentNames.store] =
     store?.kind === "bucket" ? store.url : (store?.path ?? path.resolve(defaultFolder));
@@ -159,6 +169,36 @@ async function run(name: FunctionName, events: readonly unknown[]): Promise<numb
       print(asLambdaReports(error));
       code = 1;
     }
+  }
+  return code;
+}
+
+/** The same on AWS: Lambda returns the end of the log with the answer. */
+async function invokeDeployed(
+  stackName: string,
+  name: FunctionName,
+  events: readonly unknown[],
+): Promise<number> {
+  const stack = await readStack(stackName);
+  const FunctionName = stack.functionNames[name];
+  const { InvokeCommand, LambdaClient } = await import("@aws-sdk/client-lambda");
+  const client = new LambdaClient({ region: stack.region });
+  let code = 0;
+  try {
+    for (const event of events) {
+      const Payload = Buffer.from(JSON.stringify(event));
+      const command = new InvokeCommand({ FunctionName, Payload, LogType: "Tail" });
+      const answer = await client.send(command).catch((error: unknown) => {
+        throw awsError(error, "lambda:InvokeFunction", FunctionName);
+      });
+      process.stderr.write(Buffer.from(answer.LogResult ?? "", "base64"));
+      const text = Buffer.from(answer.Payload ?? []).toString("utf8");
+      const returned: unknown = text === "" ? null : JSON.parse(text);
+      print(returned);
+      if (answer.FunctionError !== undefined || statusOf(returned) >= 500) code = 1;
+    }
+  } finally {
+    client.destroy();
   }
   return code;
 }

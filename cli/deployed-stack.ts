@@ -1,0 +1,57 @@
+import { type FunctionName, secretNames } from "../app/contract.ts";
+import { MillpondError } from "../app/errors.ts";
+import { pulumi } from "./pulumi.ts";
+
+/** What index.ts exports. */
+export interface DeployedStack {
+  name: string;
+  region: string;
+  apiUrl: string;
+  bucketName: string;
+  topicArn: string;
+  functionNames: Record<FunctionName, string>;
+  logGroups: Record<FunctionName, string>;
+  imageUri: string;
+}
+
+/** @throws MillpondError where there is no such stack, or it is not up */
+export async function readStack(name: string): Promise<DeployedStack> {
+  const text = await pulumi(["stack", "output", "--json", "--stack", name]);
+  const outputs = JSON.parse(text) as Partial<DeployedStack>;
+  if (outputs.apiUrl === undefined || outputs.logGroups === undefined) {
+    throw new MillpondError(
+      "stack-empty",
+      `the stack ${name} is not up, or was deployed by another version: pulumi up --stack ${name}`,
+    );
+  }
+  return { ...(outputs as DeployedStack), name };
+}
+
+/** A token that the stack's API takes. Undefined where it asks for none. */
+export async function readToken(name: string): Promise<string | undefined> {
+  const text = await pulumi(["config", "--json", "--show-secrets", "--stack", name]);
+  const config = JSON.parse(text) as Record<
+    string,
+    { value?: string; objectValue?: Record<string, unknown> }
+  >;
+  const of = (key: string) =>
+    Object.entries(config).find(([one]) => one.split(":")[1] === key)?.[1];
+  const auth = of("auth")?.value ?? "token";
+  if (auth === "none") return undefined;
+  if (auth === "iam") {
+    throw new MillpondError(
+      "auth",
+      `the API of ${name} asks for AWS's signatures (auth iam), which this command does not make`,
+    );
+  }
+  const tokens = of("secrets")?.objectValue?.[secretNames.tokens];
+  if (typeof tokens !== "string") {
+    throw new MillpondError(
+      "auth",
+      `the stack ${name} has no tokens: pulumi config set --stack ${name} --secret --path 'secrets.${secretNames.tokens}' …`,
+    );
+  }
+  if (!tokens.trimStart().startsWith("{")) return tokens;
+  // One for each client: any will do.
+  return Object.values(JSON.parse(tokens) as Record<string, string>)[0];
+}

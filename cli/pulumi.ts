@@ -1,0 +1,72 @@
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { MillpondError } from "../app/errors.ts";
+
+const root = fileURLToPath(new URL("../", import.meta.url));
+
+/** Milliseconds in which Pulumi may end by itself. */
+const patienceMs = 3000;
+
+export interface PulumiOptions {
+  /** Beside this process's own. @default {} */
+  environment?: Readonly<Record<string, string>>;
+  /** Ends it. @default - it runs until it is done */
+  stopped?: AbortSignal | undefined;
+}
+
+export interface PulumiRun {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/**
+ * Runs Pulumi's command line on this project. npm's scripts find the package `pulumi`, which is the official one.
+ * @throws MillpondError `pulumi-missing` where there is none
+ */
+export async function runPulumi(
+  args: readonly string[],
+  { environment = {}, stopped }: PulumiOptions = {},
+): Promise<PulumiRun> {
+  const child = spawn("pulumi", [...args, "--non-interactive"], {
+    cwd: root,
+    env: { ...process.env, ...environment, PULUMI_SKIP_UPDATE_CHECK: "true" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const written = { stdout: "", stderr: "" };
+  child.stdout.on("data", (chunk: Buffer) => {
+    written.stdout += chunk.toString();
+  });
+  child.stderr.on("data", (chunk: Buffer) => {
+    written.stderr += chunk.toString();
+  });
+  const stop = () => {
+    // It ends in good order by the first; what it waits for may not be there any more.
+    child.kill("SIGINT");
+    setTimeout(() => child.kill("SIGKILL"), patienceMs).unref();
+  };
+  stopped?.addEventListener("abort", stop, { once: true });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once("error", () =>
+      reject(
+        new MillpondError(
+          "pulumi-missing",
+          "there is no pulumi on the PATH: npm ci brings it to npm's scripts; see https://www.pulumi.com/docs/install/",
+        ),
+      ),
+    );
+    child.once("close", resolve);
+  }).finally(() => stopped?.removeEventListener("abort", stop));
+  return { code, ...written };
+}
+
+/** @throws MillpondError `pulumi` with what Pulumi said, where it ends with another exit code than 0 */
+export async function pulumi(
+  args: readonly string[],
+  options: PulumiOptions = {},
+): Promise<string> {
+  const { code, stdout, stderr } = await runPulumi(args, options);
+  if (code === 0) return stdout;
+  const said = (stderr.trim() || stdout.trim()).replace(/^error: /, "");
+  throw new MillpondError("pulumi", `pulumi ${args.slice(0, 2).join(" ")}: ${said}`);
+}
