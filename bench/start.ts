@@ -6,7 +6,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { architectureCalled, architectures, environmentNames, handlerOf } from "../app/contract.ts";
-import { emulatorKeys, extensionFor } from "../test/s3/emulator.ts";
+import { emulatorKeys, extensionFor } from "../cli/rehearsal/emulator.ts";
 
 /**
  * How long a function takes from the start of its process to its first query's answer, beside a bare script that loads

@@ -24,13 +24,9 @@ const root = fileURLToPath(new URL("../", import.meta.url));
 const platforms = Object.values(architectures).map(({ platform }) => platform);
 const defaultArchitecture: Architecture = "arm64";
 
-interface ImageOptions {
+interface ImageOptions extends BuildOptions {
   platform?: string;
-  tag?: string;
   check?: string;
-  builder?: string;
-  buildContext?: string[];
-  cache: boolean;
 }
 
 export function imageCommand(): Command {
@@ -65,8 +61,19 @@ image is for another architecture, or for several.`,
     )
     .action(async (options: ImageOptions) => {
       checkTag(options.tag);
-      if (options.check === undefined) await buildImage(options);
-      else await checkImage(options.check, options.platform);
+      if (options.check !== undefined) {
+        await checkImage(options.check, options.platform);
+        return;
+      }
+      const architecture = architectureOf(options.platform);
+      const { platform } = architectures[architecture];
+      const tag = await buildImage(architecture, options);
+      const which = [
+        ...(architecture === hostArchitecture() ? [] : ["--platform", platform]),
+        ...(options.tag === undefined ? [] : ["--tag", tag]),
+      ];
+      const run = ["npm run image:run -- hello", ...which].join(" ");
+      process.stdout.write(`${tag} is built for ${platform}. Run a function of it: ${run}\n`);
     });
 }
 
@@ -118,12 +125,21 @@ function architectureOf(platform: string | undefined): Architecture {
   return architectureCalled("platform", platform) ?? defaultArchitecture;
 }
 
-async function buildImage(options: ImageOptions): Promise<void> {
-  const architecture = architectureOf(options.platform);
-  const { platform } = architectures[architecture];
-  const tag = options.tag ?? tagOf(architecture);
-  const contexts = options.buildContext ?? [];
-  for (const context of contexts) await checkContext(context);
+/** What is built with, beside the standard. */
+export interface BuildOptions {
+  tag?: string;
+  builder?: string;
+  buildContext?: string[];
+  /** @default true */
+  cache?: boolean;
+}
+
+/** @returns what the image is called */
+export async function buildImage(
+  architecture: Architecture,
+  { tag = tagOf(architecture), builder, buildContext = [], cache = true }: BuildOptions = {},
+): Promise<string> {
+  for (const context of buildContext) await checkContext(context);
   await requireDocker();
   // As npm knows it, or Node.
   const certificate = process.env["npm_config_cafile"] ?? process.env["NODE_EXTRA_CA_CERTS"];
@@ -131,23 +147,19 @@ async function buildImage(options: ImageOptions): Promise<void> {
     [
       "buildx",
       "build",
-      ...(options.builder === undefined ? [] : ["--builder", options.builder]),
-      ...["--platform", platform, "--file", path.join(root, "docker/Dockerfile"), "--tag", tag],
+      ...(builder === undefined ? [] : ["--builder", builder]),
+      ...["--platform", architectures[architecture].platform],
+      ...["--file", path.join(root, "docker/Dockerfile"), "--tag", tag],
       // Lambda refuses an image with attestations.
       ...["--provenance=false", "--sbom=false", "--load"],
-      ...contexts.flatMap((context) => ["--build-context", context]),
+      ...buildContext.flatMap((context) => ["--build-context", context]),
       ...(certificate ? ["--secret", `id=ca,src=${certificate}`] : []),
-      ...(options.cache ? [] : ["--no-cache"]),
+      ...(cache ? [] : ["--no-cache"]),
       root,
     ],
-    { show: true },
+    { show: false },
   );
-  const which = [
-    ...(architecture === hostArchitecture() ? [] : ["--platform", platform]),
-    ...(options.tag === undefined ? [] : ["--tag", tag]),
-  ];
-  const run = ["npm run image:run -- hello", ...which].join(" ");
-  process.stdout.write(`${tag} is built for ${platform}. Run a function of it: ${run}\n`);
+  return tag;
 }
 
 /** What a registry tells of an image, as `docker buildx imagetools inspect` prints it. */
@@ -157,7 +169,7 @@ interface Inspected {
 }
 
 /** What this machine runs without an emulator. */
-function hostArchitecture(): Architecture {
+export function hostArchitecture(): Architecture {
   return architectureCalled("node", process.arch) ?? defaultArchitecture;
 }
 

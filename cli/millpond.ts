@@ -2,10 +2,6 @@
 import { Command, CommanderError } from "commander";
 import { MillpondError } from "../app/errors.ts";
 import { version } from "../app/version.ts";
-import { demoCommand } from "./demo.ts";
-import { imageCommand, imageRunCommand } from "./image.ts";
-import { invokeCommand } from "./invoke.ts";
-import { localCommand } from "./local.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** Exit codes: 0 done, 1 it failed, 2 the call itself is wrong, 3 an image is for another architecture, 130 Ctrl-C. */
@@ -23,14 +19,22 @@ const program = new Command("millpond")
       ),
   })
   .exitOverride();
-for (const command of [
-  localCommand(),
-  invokeCommand(),
-  demoCommand(),
-  imageCommand(),
-  imageRunCommand(),
-]) {
-  program.addCommand(command.copyInheritedSettings(program));
+
+/** Each loads what it needs, and nothing of the others. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  start: async () => (await import("./local.ts")).localCommand(),
+  invoke: async () => (await import("./invoke.ts")).invokeCommand(),
+  demo: async () => (await import("./demo.ts")).demoCommand(),
+  image: async () => (await import("./image.ts")).imageCommand(),
+  "image-run": async () => (await import("./image.ts")).imageRunCommand(),
+  smoke: async () => (await import("./smoke.ts")).smokeCommand(),
+  rehearse: async () => (await import("./rehearse.ts")).rehearseCommand(),
+};
+const [, , named = ""] = process.argv;
+const wanted = Object.hasOwn(commands, named) ? [commands[named]] : Object.values(commands);
+for (const load of wanted) {
+  const command = await load?.();
+  if (command !== undefined) program.addCommand(command.copyInheritedSettings(program));
 }
 
 try {

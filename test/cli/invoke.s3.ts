@@ -3,14 +3,14 @@ import { promisify } from "node:util";
 import { PutObjectCommand } from "@aws-sdk/client-s3";
 import { expect } from "chai";
 import { environmentNames } from "../../app/contract.ts";
-import { type Emulator, emulatorClient, newBucket } from "../s3/emulator.ts";
-import { emulatorOf } from "../s3/fixtures.ts";
+import { emulatorClient, newBucket } from "../s3/emulator.ts";
+import { emulatorOf, type TestEmulator } from "../s3/fixtures.ts";
 
 const run = promisify(execFile);
 
 describe("invoke on a bucket", function () {
   this.timeout(60_000);
-  let emulator: Emulator;
+  let emulator: TestEmulator;
   let bucket: string;
   before(async function () {
     emulator = await emulatorOf(this);

@@ -50,6 +50,14 @@ describe("millpond, called wrongly", () => {
     ["image-run hello", { MILLPOND_STORE: "/none" }, /MILLPOND_STORE: there is no folder \/none/],
     ["image-run hello --env x", {}, /--env takes <name>=<value>, got "x"/],
     ["image-run hello --tag A:b", {}, /--tag takes <name>\[:<tag>\] in lower case, got "A:b"/],
+    ["smoke", {}, /which stack\? --stack <name>/],
+    ["smoke --stack dev --timeout soon", {}, /--timeout takes seconds, got "soon"/],
+    ["rehearse --port high", {}, /--port takes a number from 0 to 65535, got "high"/],
+    [
+      "invoke -f hello --stack dev --dir pond",
+      {},
+      /'--stack <name>' cannot be used with option '--dir <folder>'/,
+    ],
     ["image-run goodbye", {}, /there is no function "goodbye": hello, ingest/],
     ["image --tag a:b:c:d", {}, /--tag takes/],
     ["image --build-context extensions", {}, /--build-context takes <name>=<value>/],
@@ -86,7 +94,19 @@ describe("millpond, called wrongly", () => {
     }
   });
 
-  for (const command of ["start", "invoke", "demo", "image", "image-run"]) {
+  it("says that Pulumi is missing, with 1", async () => {
+    for (const args of [
+      ["smoke", "--stack", "dev"],
+      ["invoke", "-f", "hello", "--stack", "dev"],
+    ]) {
+      const { code, text } = await run(args);
+
+      expect(text).to.match(/^error: there is no pulumi on the PATH: npm ci brings it/);
+      expect(code).to.equal(1);
+    }
+  });
+
+  for (const command of ["start", "invoke", "demo", "image", "image-run", "smoke", "rehearse"]) {
     it(`keeps the help of ${command} within 80 columns`, async () => {
       const { code, text } = await run([command, "--help"]);
 

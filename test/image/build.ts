@@ -4,7 +4,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { type Architecture, architectures } from "../../app/contract.ts";
-import { extensionFor } from "../s3/emulator.ts";
+import { extensionFor } from "../../cli/rehearsal/emulator.ts";
 import { standInBase } from "./base.ts";
 
 const run = promisify(execFile);

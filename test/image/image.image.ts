@@ -26,8 +26,9 @@ import {
   functionNames,
   handlerOf,
 } from "../../app/contract.ts";
-import { type Emulator, emulatorClient, emulatorKeys } from "../s3/emulator.ts";
-import { emulatorOf } from "../s3/fixtures.ts";
+import { emulatorKeys } from "../../cli/rehearsal/emulator.ts";
+import { emulatorClient } from "../s3/emulator.ts";
+import { emulatorOf, type TestEmulator } from "../s3/fixtures.ts";
 import { image, type Layer, lastLayers, substitutes } from "./build.ts";
 import {
   type ContainerOptions,
@@ -60,7 +61,7 @@ function runs(architecture: Architecture): boolean {
 describe("the image", function () {
   // Builds, and programs under an emulated processor.
   this.timeout(600_000);
-  let emulator: Emulator;
+  let emulator: TestEmulator;
   let client: S3Client;
   let work: string;
   let given: string[];

@@ -18,6 +18,8 @@ export class WatchingProxy {
   readonly seen: SeenRequest[] = [];
   /** Called before a request goes on, which waits for it. */
   onRequest: ((request: SeenRequest) => Promise<void> | void) | undefined;
+  /** Whether nothing behind it can be reached. */
+  down = false;
   /** How many of the next bodies break off half-way. */
   cuts = 0;
   readonly #server: http.Server;
@@ -42,6 +44,10 @@ export class WatchingProxy {
         const seen = describe(request);
         proxy.seen.push(seen);
         await proxy.onRequest?.(seen);
+        if (proxy.down) {
+          request.socket.destroy();
+          return;
+        }
         const { method, url: path, headers } = request;
         const onward = http.request({ hostname, port, method, path, headers, agent }, (answer) => {
           response.writeHead(answer.statusCode ?? 502, answer.rawHeaders);

@@ -1,0 +1,116 @@
+import { randomBytes } from "node:crypto";
+import fs from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { type PulumiOptions, type PulumiRun, pulumi, runPulumi } from "../pulumi.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+/** What one update did, by the kind of step. */
+export interface Changes {
+  create?: number;
+  update?: number;
+  delete?: number;
+  replace?: number;
+  same?: number;
+  import?: number;
+}
+
+/** A stack of this project whose state and configuration are in a folder of their own, and not in the tree. */
+export class PulumiStack {
+  readonly name: string;
+  /** What Pulumi finds the state by, and its secrets. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly #stopped: AbortSignal | undefined;
+  readonly #folder: string;
+  readonly #configFile: string;
+
+  /**
+   * @param folder whoever made it removes it
+   * @param stopped ends what runs
+   */
+  constructor(name: string, folder: string, stopped?: AbortSignal) {
+    this.name = name;
+    this.#stopped = stopped;
+    this.#folder = folder;
+    this.#configFile = path.join(folder, `Pulumi.${name}.yaml`);
+    this.environment = {
+      PULUMI_BACKEND_URL: `file://${folder}`,
+      PULUMI_CONFIG_PASSPHRASE: randomBytes(16).toString("hex"),
+    };
+  }
+
+  /** Where it is kept, for a process of its own that asks for this stack. */
+  get configFile(): string {
+    return this.#configFile;
+  }
+
+  /** Makes the stack. @param config the text of its file, which begins with `config:` */
+  async init(config: string): Promise<void> {
+    // Making a stack writes the salt of its secrets beside the project's file.
+    await fs.copyFile(path.join(root, "Pulumi.yaml"), path.join(this.#folder, "Pulumi.yaml"));
+    await this.#succeed("stack", "init", this.name, "--cwd", this.#folder);
+    const salt = await fs.readFile(this.#configFile, "utf8");
+    await fs.writeFile(this.#configFile, `${salt.trim()}\n${config}`);
+  }
+
+  async setConfig(...args: string[]): Promise<void> {
+    await this.#succeed("config", "set", ...this.#which(), ...args);
+  }
+
+  /** @param program folder of another program, with a Pulumi.yaml of the same project @default - this project's own */
+  async up(program?: string): Promise<Changes> {
+    const other = program === undefined ? [] : ["--cwd", program];
+    await this.#succeed(...this.#updateArgs("up"), "--skip-preview", ...other);
+    return await this.#lastChanges();
+  }
+
+  /** As `up` and `destroy`, for one that may fail; with the preview that people get, too. */
+  async attempt(what: "up" | "destroy"): Promise<PulumiRun> {
+    return await runPulumi(this.#updateArgs(what), this.#options);
+  }
+
+  async destroy(): Promise<Changes> {
+    await this.#succeed(...this.#updateArgs("destroy"), "--skip-preview");
+    return await this.#lastChanges();
+  }
+
+  /** Whether a preview runs, and finds nothing to do. */
+  async isCurrent(): Promise<boolean> {
+    const args = ["preview", ...this.#which(), "--expect-no-changes"];
+    return (await runPulumi(args, this.#options)).code === 0;
+  }
+
+  async outputs(): Promise<Record<string, unknown>> {
+    return JSON.parse(
+      await this.#succeed("stack", "output", "--json", "--stack", this.name),
+    ) as Record<string, unknown>;
+  }
+
+  /** The state as Pulumi keeps it, and as it shows it to others. */
+  async state(): Promise<string> {
+    return await this.#succeed("stack", "export", "--stack", this.name);
+  }
+
+  #which(): string[] {
+    return ["--stack", this.name, "--config-file", this.#configFile];
+  }
+
+  #updateArgs(what: "up" | "destroy"): string[] {
+    return [what, "--yes", ...this.#which()];
+  }
+
+  async #lastChanges(): Promise<Changes> {
+    const args = ["stack", "history", "--json", "--page-size", "1", "--stack", this.name];
+    const [last] = JSON.parse(await this.#succeed(...args)) as [{ resourceChanges: Changes }];
+    return last.resourceChanges;
+  }
+
+  async #succeed(...args: string[]): Promise<string> {
+    return await pulumi(args, this.#options);
+  }
+
+  get #options(): PulumiOptions {
+    return { environment: this.environment, stopped: this.#stopped };
+  }
+}

@@ -1,0 +1,268 @@
+import { randomBytes } from "node:crypto";
+import fs from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import {
+  GetBucketEncryptionCommand,
+  GetBucketPolicyCommand,
+  GetBucketVersioningCommand,
+  GetPublicAccessBlockCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
+import { Command } from "commander";
+import { prefixes } from "../app/contract.ts";
+import { MillpondError } from "../app/errors.ts";
+import type { DeployedStack } from "./deployed-stack.ts";
+import { docker, requireDocker } from "./docker.ts";
+import { buildImage, hostArchitecture } from "./image.ts";
+import { pulumi } from "./pulumi.ts";
+import { type Emulator, emulatorKeys, startEmulator } from "./rehearsal/emulator.ts";
+import { PulumiStack } from "./rehearsal/pulumi-stack.ts";
+import { get } from "./request.ts";
+import { smoke } from "./smoke.ts";
+import { eventually, interruption, type Report, reporter, Steps } from "./steps.ts";
+import { countText } from "./text.ts";
+import { UsageError } from "./usage-error.ts";
+
+const root = fileURLToPath(new URL("../", import.meta.url));
+const stackName = "rehearsal";
+/** Of the endpoints in Pulumi.rehearsal.yaml. */
+const standardPort = 4566;
+const table = "rehearsal";
+
+interface RehearseOptions {
+  image?: string;
+  port: string;
+  json: boolean;
+}
+
+export function rehearseCommand(): Command {
+  return new Command("rehearse")
+    .description(
+      "deploy the stack to an emulator of AWS on this machine, use it, change it, destroy it, bring it back",
+    )
+    .option("--image <image>", "an image that is built already (default: it is built first)")
+    .option("--port <number>", "the emulator's port; 0 takes a free one", String(standardPort))
+    .option("--json", "one JSON object a step", false)
+    .addHelpText(
+      "after",
+      `
+Needs Docker and Python 3, and no AWS account: the emulator comes from PyPI, to
+.cache/. It takes some minutes, and leaves nothing behind but that.
+Exit code: 0 all went well; 1 something did not; 2 the call is wrong; 130 it was
+interrupted.`,
+    )
+    .action(async (options: RehearseOptions) => {
+      const port = Number(options.port);
+      if (!/^\d+$/.test(options.port) || port > 65_535) {
+        throw new UsageError(`--port takes a number from 0 to 65535, got "${options.port}"`);
+      }
+      const stopped = interruption();
+      const report = reporter(options.json);
+      const failed = await rehearse({ image: options.image, port }, report, stopped);
+      if (!options.json) {
+        process.stdout.write(
+          failed === 0 ? "all went well\n" : `${countText(failed, "step")} failed\n`,
+        );
+      }
+      process.exitCode = failed === 0 ? 0 : 1;
+    });
+}
+
+/** @returns how many steps failed */
+async function rehearse(
+  { image, port }: { image: string | undefined; port: number },
+  report: Report,
+  stopped: AbortSignal,
+): Promise<number> {
+  const steps = new Steps(report, stopped);
+  const folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-rehearsal-"));
+  const parts: { emulator?: Emulator; imageId?: string; foreign?: string[] } = {};
+  try {
+    await steps.must("what it takes is there", async () => {
+      await requireDocker();
+      const version = await pulumi(["version"]);
+      return { detail: `Docker, Pulumi ${version.trim()}`, value: undefined };
+    });
+    const imageId = await steps.must("the image", async () => await findImage(image));
+    parts.foreign = await containersOf(imageId);
+    parts.imageId = imageId;
+    const emulator = await steps.must("the emulator starts", async () => {
+      const started = await startEmulator({ port });
+      if ("missing" in started) throw new Error(started.missing);
+      return { detail: started.endpoint, value: started };
+    });
+    parts.emulator = emulator;
+    await journey(steps, { folder, imageId, endpoint: emulator.endpoint, stopped });
+  } catch (error) {
+    // Which step it was has been said.
+    if ((error as MillpondError).code !== "step") throw error;
+  } finally {
+    await parts.emulator?.stop();
+    if (parts.imageId !== undefined) await removeContainers(parts.imageId, parts.foreign ?? []);
+    await fs.rm(folder, { recursive: true, force: true });
+  }
+  return steps.failed;
+}
+
+interface Stage {
+  stopped: AbortSignal;
+  folder: string;
+  imageId: string;
+  endpoint: string;
+}
+
+/** The life of a stack, from an empty account on. */
+async function journey(steps: Steps, { folder, imageId, endpoint, stopped }: Stage): Promise<void> {
+  // For the SDK of the steps, and for Pulumi's plugin and this project's program.
+  for (const name of ["AWS_PROFILE", "AWS_SESSION_TOKEN"]) delete process.env[name];
+  Object.assign(process.env, emulatorKeys, { AWS_ENDPOINT_URL: endpoint });
+  const stack = new PulumiStack(stackName, folder, stopped);
+  const token = randomBytes(24).toString("hex");
+  const s3 = new S3Client({ forcePathStyle: true });
+  const outputs = async () =>
+    ({ ...(await stack.outputs()), name: stackName }) as unknown as DeployedStack;
+  const setToken = async (value: string) =>
+    await stack.setConfig("--secret", "--path", "secrets.tokens", value);
+
+  await steps.must("pulumi stack init rehearsal", async () => {
+    const text = await fs.readFile(path.join(root, `Pulumi.${stackName}.yaml`), "utf8");
+    const { port } = new URL(endpoint);
+    await stack.init(text.replaceAll(`localhost:${standardPort}`, `localhost:${port}`));
+    await stack.setConfig("architecture", hostArchitecture());
+    await stack.setConfig("imageUri", imageId);
+    return { detail: `for ${hostArchitecture()}, as this machine is`, value: undefined };
+  });
+  await steps.run("pulumi up, without its secret, says which command is missing", async () => {
+    const { code, stdout, stderr } = await stack.attempt("up");
+    expectThat(code !== 0, "it went up");
+    const command = /pulumi config set --secret --path 'secrets\.tokens'/.exec(
+      stdout + stderr,
+    )?.[0];
+    expectThat(command !== undefined, `it said ${stdout}${stderr}`);
+    return { detail: `${command} …`, value: undefined };
+  });
+  await steps.must("pulumi up", async () => {
+    await setToken(token);
+    const { create = 0 } = await stack.up();
+    expectThat(create > 50, `only ${create} resources were made`);
+    return { detail: `${create} resources`, value: undefined };
+  });
+  const deployed = await outputs();
+  const { bucketName: Bucket } = deployed;
+  await steps.run("another preview finds nothing to do", async () => {
+    expectThat(await stack.isCurrent(), "it would change something");
+    return { detail: "", value: undefined };
+  });
+  await smoke({ stack: deployed, token, seconds: 60 }, steps);
+
+  const rows = "id,name\n1,Ann\n2,Bo\n";
+  const ask = async () => {
+    const { apiUrl } = await outputs();
+    const sql = `FROM ${table} ORDER BY id`;
+    const url = `${apiUrl}/query?${new URLSearchParams({ sql, format: "csv" })}`;
+    return await get(url, { authorization: `Bearer ${token}` });
+  };
+  await steps.must("rows to come back to", async () => {
+    const Key = `${prefixes.inbox}${table}/a b.csv`;
+    await s3.send(new PutObjectCommand({ Bucket, Key, Body: Buffer.from(rows) }));
+    await eventually(60, "they were not there", async () =>
+      (await ask()).text === rows ? true : undefined,
+    );
+    return { detail: `s3://${Bucket}/${Key}`, value: undefined };
+  });
+  await steps.run("no secret is in the state or the outputs", async () => {
+    const shown = `${await stack.state()}${JSON.stringify(await stack.outputs())}`;
+    expectThat(!shown.includes(token), "the token is there");
+    return { detail: "", value: undefined };
+  });
+  const change = async (what: string, set: () => Promise<void>, updates: number) =>
+    await steps.run(what, async () => {
+      await set();
+      const { same, update = 0, ...others } = await stack.up();
+      expectThat(
+        update === updates && Object.keys(others).length === 0,
+        `it made ${JSON.stringify({ update, ...others })}, not ${updates} updates`,
+      );
+      return { detail: `${countText(update, "update")}, ${same} the same`, value: undefined };
+    });
+  await change(
+    "another level of logs changes the functions alone",
+    async () => await stack.setConfig("logLevel", "debug"),
+    4,
+  );
+  await change(
+    "another secret changes its parameter alone",
+    async () => await setToken(`${token}-new`),
+    1,
+  );
+  await steps.run("protected data: pulumi destroy refuses to begin", async () => {
+    await setToken(token);
+    await stack.setConfig("protectData", "true");
+    await stack.up();
+    const { code, stdout, stderr } = await stack.attempt("destroy");
+    expectThat(code !== 0 && /protected/.test(stdout + stderr), `it said ${stdout}${stderr}`);
+    expectThat((await ask()).text === rows, "something is gone");
+    await stack.setConfig("protectData", "false");
+    await stack.up();
+    return { detail: "", value: undefined };
+  });
+  await steps.must("pulumi destroy leaves the data, as safe as it was", async () => {
+    const keys = async () => {
+      const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket }));
+      return (Contents ?? []).map(({ Key }) => Key).join("\n");
+    };
+    const before = await keys();
+    const { delete: deleted = 0 } = await stack.destroy();
+    expectThat((await keys()) === before, "objects are gone");
+    const access = await s3.send(new GetPublicAccessBlockCommand({ Bucket }));
+    const blocks = Object.values(access.PublicAccessBlockConfiguration ?? {});
+    expectThat(blocks.length === 4 && blocks.every(Boolean), "it is no longer private");
+    const encryption = await s3.send(new GetBucketEncryptionCommand({ Bucket }));
+    const rules = encryption.ServerSideEncryptionConfiguration?.Rules ?? [];
+    expectThat(rules.length === 1, "it is no longer encrypted");
+    const { Status } = await s3.send(new GetBucketVersioningCommand({ Bucket }));
+    expectThat(Status === "Enabled", "it is no longer versioned");
+    const { Policy } = await s3.send(new GetBucketPolicyCommand({ Bucket }));
+    expectThat(Policy?.includes("aws:SecureTransport") === true, "it takes requests without TLS");
+    return { detail: `${deleted} resources gone`, value: undefined };
+  });
+  await steps.must("pulumi up finds the data again, and answers the same", async () => {
+    const changes = await stack.up();
+    expectThat(changes.import === 1, `it made ${JSON.stringify(changes)}`);
+    expectThat((await ask()).text === rows, "the rows are others");
+    expectThat(await stack.isCurrent(), "another preview would change something");
+    return { detail: `s3://${Bucket}`, value: undefined };
+  });
+  s3.destroy();
+}
+
+function expectThat(found: boolean, otherwise: string): void {
+  if (!found) throw new Error(otherwise);
+}
+
+async function findImage(given: string | undefined): Promise<{ detail: string; value: string }> {
+  const tag = given ?? (await buildImage(hostArchitecture()));
+  const id = await docker(["image", "inspect", tag, "--format", "{{.Id}}"], {
+    show: false,
+    quiet: true,
+  }).catch(() => {
+    throw new MillpondError("image", `there is no image ${tag} here`);
+  });
+  return { detail: tag, value: id.trim() };
+}
+
+async function containersOf(image: string): Promise<string[]> {
+  const args = ["ps", "--all", "--quiet", "--filter", `ancestor=${image}`];
+  const found = await docker(args, { show: false });
+  return found.split("\n").filter((id) => id !== "");
+}
+
+/** The emulator's, that is, and not those that were there before. */
+async function removeContainers(image: string, foreign: readonly string[]): Promise<void> {
+  const left = (await containersOf(image)).filter((id) => !foreign.includes(id));
+  if (left.length > 0) await docker(["rm", "--force", ...left], { show: false });
+}

@@ -1,0 +1,363 @@
+import { execFile } from "node:child_process";
+import fs from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { InvokeCommand, LambdaClient, UpdateFunctionCodeCommand } from "@aws-sdk/client-lambda";
+import {
+  CreateBucketCommand,
+  DeleteBucketPolicyCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  ListBucketsCommand,
+  ListObjectsV2Command,
+  PutBucketPolicyCommand,
+  PutObjectCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
+import { PublishCommand, SNSClient } from "@aws-sdk/client-sns";
+import { GetParameterCommand, PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
+import { expect } from "chai";
+import { type FunctionName, functionNames } from "../../app/contract.ts";
+import type { DeployedStack } from "../../cli/deployed-stack.ts";
+import { type Emulator, startEmulator } from "../../cli/rehearsal/emulator.ts";
+import { PulumiStack } from "../../cli/rehearsal/pulumi-stack.ts";
+import { get } from "../../cli/request.ts";
+import { eventually } from "../../cli/steps.ts";
+import { docker } from "../image/docker.ts";
+import { WatchingProxy } from "../s3/proxy.ts";
+import { containersOf, host, stackImage, tag } from "./build.ts";
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const zipProgram = fileURLToPath(new URL("zip-program/", import.meta.url));
+const token = "a-token-of-the-journey-0123456789";
+
+/** In the order of a stack's life: each test begins where the one before it ended. */
+describe("a stack where IAM is enforced", function () {
+  this.timeout(600_000);
+  let folder: string;
+  let emulator: Emulator;
+  let proxy: WatchingProxy;
+  let stack: PulumiStack;
+  let outputs: DeployedStack;
+  let s3: S3Client;
+  const images: string[] = [];
+  let foreign: string[];
+
+  before(async function () {
+    const imageId = await stackImage(this);
+    images.push(imageId);
+    foreign = await containersOf(imageId);
+    const started = await startEmulator({ enforceIam: true });
+    if ("missing" in started) {
+      process.stderr.write(`skipped: ${started.missing}\n`);
+      this.skip();
+    }
+    emulator = started;
+    // Pulumi's provider goes through it; the functions and the tests don't.
+    proxy = await WatchingProxy.start(emulator.endpoint);
+    Object.assign(process.env, { AWS_ENDPOINT_URL: emulator.endpoint });
+    s3 = new S3Client({ forcePathStyle: true });
+    folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
+    stack = new PulumiStack("iam", folder);
+    const config = await fs.readFile(path.join(root, "Pulumi.rehearsal.yaml"), "utf8");
+    const { port } = new URL(proxy.url);
+    await stack.init(config.replaceAll("localhost:4566", `localhost:${port}`));
+    await stack.setConfig("aws:maxRetries", "2");
+    await stack.setConfig("architecture", host);
+    await stack.setConfig("imageUri", imageId);
+    await stack.setConfig("--secret", "--path", "secrets.tokens", token);
+  });
+  after(async () => {
+    delete process.env["AWS_ENDPOINT_URL"];
+    s3?.destroy();
+    await proxy?.close();
+    await emulator?.stop();
+    if (folder !== undefined) await fs.rm(folder, { recursive: true });
+    if (images.length === 0) return;
+    for (const image of images) {
+      const left = (await containersOf(image)).filter((id) => !foreign.includes(id));
+      if (left.length > 0) await docker("rm", "--force", ...left);
+    }
+    await docker("image", "rm", tag, ...images.slice(1));
+  });
+
+  const upload = async (Key: string, content: string) =>
+    await s3.send(
+      new PutObjectCommand({ Bucket: outputs.bucketName, Key, Body: Buffer.from(content) }),
+    );
+  const ask = async (sql: string) => {
+    const url = `${outputs.apiUrl}/query?${new URLSearchParams({ sql, format: "csv" })}`;
+    return await get(url, { authorization: `Bearer ${token}` });
+  };
+  /** The command as a person runs it; `output` is what it printed, parsed. */
+  async function invoke(...args: string[]) {
+    const command = ["cli/millpond.ts", "invoke", "--stack", stack.name, ...args];
+    // Pulumi reads the names of the functions in the state alone.
+    const env = { ...process.env, ...stack.environment };
+    const ended = await run(process.execPath, command, { cwd: root, env }).then(
+      (out) => ({ code: 0, ...out }),
+      (error: { code: number; stdout: string; stderr: string }) => error,
+    );
+    const lines = ended.stdout.split("\n").filter((line) => line !== "");
+    return { ...ended, values: lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
+  }
+
+  it("begins with a function as a zip file, as an older stack may have it", async () => {
+    const code = path.join(folder, "index.mjs");
+    const zip = path.join(folder, "hello.zip");
+    await fs.writeFile(code, "export const handler = () => 'zip';\n");
+    await run("python3", ["-m", "zipfile", "-c", zip, code]);
+    const Bucket = "millpond-zips";
+    await s3.send(new CreateBucketCommand({ Bucket }));
+    const Body = await fs.readFile(zip);
+    await s3.send(new PutObjectCommand({ Bucket, Key: "hello.zip", Body }));
+
+    expect(await stack.up(zipProgram)).to.include({ create: 4 });
+
+    const lambda = new LambdaClient();
+    const { Payload } = await lambda.send(
+      new InvokeCommand({ FunctionName: "millpond-iam-hello" }),
+    );
+    expect(Buffer.from(Payload ?? []).toString()).to.equal('"zip"');
+    lambda.destroy();
+  });
+
+  it("stops when the cloud is gone half-way", async () => {
+    proxy.onRequest = ({ method, path: asked }) => {
+      if (method === "POST" && asked.startsWith("/2015-03-31/functions")) proxy.down = true;
+    };
+
+    const { code, stdout, stderr } = await stack.attempt("up");
+
+    expect(proxy.down, `${stdout}${stderr}`).to.equal(true);
+    expect(code).to.not.equal(0);
+  });
+
+  it("goes on where it stopped, and replaces the zip file by the image", async () => {
+    proxy.onRequest = undefined;
+    proxy.down = false;
+
+    const changes = await stack.up();
+
+    outputs = { ...((await stack.outputs()) as unknown as DeployedStack), name: "iam" };
+    expect(changes.replace).to.equal(1);
+    expect(await stack.isCurrent()).to.equal(true);
+    const lambda = new LambdaClient();
+    const old = await lambda
+      .send(new InvokeCommand({ FunctionName: "millpond-iam-hello" }))
+      .catch((error: Error) => error.name);
+    expect(old).to.equal("ResourceNotFoundException");
+    lambda.destroy();
+    const { code, values } = await invoke("-f", "hello", "-p", "events/hello-alice.json");
+    expect(values[0]).to.include({ statusCode: 200, body: '{"message":"Hello, Alice!"}' });
+    expect(code).to.equal(0);
+  });
+
+  it("takes nothing without TLS, not even from a function that has the right", async () => {
+    const { values } = await invoke("-f", "sweep");
+
+    expect(values[0]?.["errorMessage"]).to.match(
+      /with an explicit deny in a resource-based policy/,
+    );
+    // The emulator speaks no TLS: from here on the bucket takes what comes without.
+    await s3.send(new DeleteBucketPolicyCommand({ Bucket: outputs.bucketName }));
+  });
+
+  it("lets each function do its work", async () => {
+    await upload("inbox/people/a b.csv", "id,name\n1,Ann\n");
+    await upload("inbox/broken/x.parquet", "this is no Parquet");
+
+    const people = await eventually(60, "its rows were not there", async () => {
+      const answer = await ask("FROM people");
+      return answer.status === 200 ? answer.text : undefined;
+    });
+    expect(people).to.equal("id,name\n1,Ann\n");
+    const rejected = await eventually(60, "no rejection came", async () => {
+      const url = `${outputs.apiUrl}/rejected`;
+      const { text } = await get(url, { authorization: `Bearer ${token}` });
+      return /malformed-parquet/.exec(text)?.[0];
+    });
+    expect(rejected).to.equal("malformed-parquet");
+    const large = await ask("SELECT i, md5(i::TEXT) AS text FROM range(200000) t(i)");
+    expect(large.status).to.equal(303);
+    expect((await get(String(large.headers.location))).status).to.equal(200);
+  });
+
+  it("lets the sweep announce what no event told of, to whoever invokes it as it is deployed", async () => {
+    const { Contents = [] } = await s3.send(
+      new ListObjectsV2Command({ Bucket: outputs.bucketName, Prefix: "lake/people/" }),
+    );
+    const Key = String(Contents[0]?.Key);
+    await s3.send(new DeleteObjectCommand({ Bucket: outputs.bucketName, Key }));
+
+    const swept = await invoke("-f", "sweep");
+
+    expect(swept.values).to.deep.equal([{ sources: 2, announced: 1 }]);
+    expect(swept.stderr).to.contain('"message":"swept"');
+    await eventually(60, "its rows did not come back", async () =>
+      (await ask("FROM people")).text === "id,name\n1,Ann\n" ? true : undefined,
+    );
+  });
+
+  it("tells of a deployed function's error, with 1", async () => {
+    const nothing = '{"Event":"s3:TestEvent","Bucket":"pond"}';
+    const { code, values } = await invoke("-f", "ingest", "-d", '{"Records":[{}]}', "-d", nothing);
+
+    expect(code).to.equal(1);
+    expect(values[0]).to.include({ errorType: "MillpondError" });
+    expect(values[1]).to.include({ converted: 0 });
+  });
+
+  describe("refuses", () => {
+    type Keys = { accessKeyId: string; secretAccessKey: string; sessionToken: string };
+    const keys: Partial<Record<FunctionName, Keys>> = {};
+
+    before(async () => {
+      // Those that nobody asks have no container after a while.
+      const ping = '{"version":"2.0","rawPath":"/","requestContext":{"http":{"method":"GET"}}}';
+      for (const name of functionNames) await invoke("-f", name, "-d", ping);
+      for (const id of await containersOf(images[0] as string)) {
+        const [{ Config }] = JSON.parse(await docker("inspect", id)) as [
+          { Config: { Env: string[] } },
+        ];
+        const of = (name: string) =>
+          String(Config.Env.find((one) => one.startsWith(`${name}=`))?.slice(name.length + 1));
+        const name = functionNames.find(
+          (one) => of("AWS_LAMBDA_FUNCTION_NAME") === outputs?.functionNames[one],
+        );
+        if (name === undefined) continue;
+        keys[name] = {
+          accessKeyId: of("AWS_ACCESS_KEY_ID"),
+          secretAccessKey: of("AWS_SECRET_ACCESS_KEY"),
+          sessionToken: of("AWS_SESSION_TOKEN"),
+        };
+      }
+      expect(Object.keys(keys)).to.have.members([...functionNames]);
+    });
+
+    const as = (name: FunctionName) => ({
+      credentials: keys[name] as Keys,
+      forcePathStyle: true,
+    });
+    const bucket = () => ({ Bucket: outputs.bucketName });
+    const put = async (name: FunctionName, Key: string) =>
+      await new S3Client(as(name)).send(new PutObjectCommand({ ...bucket(), Key, Body: "x" }));
+    const read = async (name: FunctionName, Key: string) =>
+      await new S3Client(as(name)).send(new GetObjectCommand({ ...bucket(), Key }));
+    const remove = async (name: FunctionName, Key: string) =>
+      await new S3Client(as(name)).send(new DeleteObjectCommand({ ...bucket(), Key }));
+    const parameter = "/millpond/iam/tokens";
+
+    const forbidden: [FunctionName, string, () => Promise<unknown>][] = [
+      ["hello", "to read the lake", () => read("hello", "lake/people/x.parquet")],
+      ["ingest", "to write to the inbox", () => put("ingest", "inbox/people/b.csv")],
+      ["ingest", "to delete an upload", () => remove("ingest", "inbox/people/a b.csv")],
+      ["ingest", "to delete rows", () => remove("ingest", "lake/people/x.parquet")],
+      [
+        "ingest",
+        "to read the stage's secret",
+        () => new SSMClient(as("ingest")).send(new GetParameterCommand({ Name: parameter })),
+      ],
+      [
+        "ingest",
+        "to announce uploads",
+        () =>
+          new SNSClient(as("ingest")).send(
+            new PublishCommand({ TopicArn: outputs.topicArn, Message: "{}" }),
+          ),
+      ],
+      ["query", "to read uploads", () => read("query", "inbox/people/a b.csv")],
+      ["query", "to write rows", () => put("query", "lake/people/x.parquet")],
+      ["query", "to clear a rejection", () => remove("query", "rejected/broken/x.json")],
+      [
+        "query",
+        "to change the stage's secret",
+        () =>
+          new SSMClient(as("query")).send(
+            new PutParameterCommand({ Name: parameter, Value: "mine", Overwrite: true }),
+          ),
+      ],
+      [
+        "query",
+        "to read another stage's secret",
+        () =>
+          new SSMClient(as("query")).send(
+            new GetParameterCommand({ Name: "/millpond/prod/tokens" }),
+          ),
+      ],
+      [
+        "query",
+        "to list all buckets",
+        () => new S3Client(as("query")).send(new ListBucketsCommand({})),
+      ],
+      [
+        "query",
+        "to open the bucket to others",
+        () =>
+          new S3Client(as("query")).send(
+            new PutBucketPolicyCommand({ ...bucket(), Policy: '{"Statement":[]}' }),
+          ),
+      ],
+      ["sweep", "to write rows", () => put("sweep", "lake/people/x.parquet")],
+      [
+        "sweep",
+        "to invoke another function",
+        () =>
+          new LambdaClient(as("sweep")).send(
+            new InvokeCommand({ FunctionName: outputs.functionNames.ingest }),
+          ),
+      ],
+      [
+        "sweep",
+        "to change code",
+        () =>
+          new LambdaClient(as("sweep")).send(
+            new UpdateFunctionCodeCommand({
+              FunctionName: outputs.functionNames.query,
+              ImageUri: "another",
+            }),
+          ),
+      ],
+    ];
+    it("nothing to the same keys that is a function's work", async () => {
+      const { Contents = [] } = await s3.send(
+        new ListObjectsV2Command({ ...bucket(), Prefix: "lake/people/" }),
+      );
+      const rows = await read("query", String(Contents[0]?.Key));
+
+      expect(rows.ContentLength).to.be.greaterThan(0);
+    });
+
+    for (const [name, what, attempt] of forbidden) {
+      it(`${name} ${what}`, async () => {
+        const thrown = await attempt().then(
+          () => ({ name: "it was let" }),
+          (error: Error) => error,
+        );
+
+        // SNS has a name of its own for it.
+        expect(thrown.name).to.match(/^(AccessDenied|AuthorizationError)/);
+      });
+    }
+  });
+
+  it("changes its functions alone when the image changes", async () => {
+    const container = await docker("create", tag);
+    const changed = await docker("commit", "--change", "LABEL changed=yes", container);
+    await docker("rm", container);
+    images.push(changed);
+    await stack.setConfig("imageUri", changed);
+
+    expect(await stack.up())
+      .to.include({ update: 4 })
+      .and.not.have.any.keys("create", "delete", "replace");
+    await upload("inbox/more.csv", "a\n1\n");
+    await eventually(60, "the functions of the new image did not answer", async () =>
+      (await ask("FROM more")).text === "a\n1\n" ? true : undefined,
+    );
+    expect(await containersOf(changed)).to.not.deep.equal([]);
+  });
+});
