@@ -1,30 +1,56 @@
 import { spawn } from "node:child_process";
 import { MillpondError } from "../app/errors.ts";
 
+/** What ends a command: Ctrl-C, being told to, and a terminal that goes. */
+const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+export interface DockerOptions {
+  /** Whether standard output is shown as it comes; else it is returned. */
+  show: boolean;
+  /** Whether standard error is kept for the error's message; else it is shown as it comes. @default false */
+  quiet?: boolean;
+  /** Beside this process's own. @default {} */
+  environment?: Readonly<Record<string, string>>;
+  /** Whether it ends what it does before a signal counts: half of it could not be taken back. @default false */
+  whole?: boolean;
+  /** What ends it where it does not end by a signal. @default - it is waited for */
+  insist?: () => Promise<unknown>;
+}
+
+/** Milliseconds after a signal, until `insist`. */
+const patienceMs = 2000;
+
 /**
- * Runs Docker's command line. What it writes to standard error is shown as it comes, unless `quiet`. Signals are handed
- * to it; it then ends in its own way.
+ * Runs Docker's command line. Signals are handed to it; it then ends in its own way.
  * @returns what it wrote to standard output, where that is not shown
  * @throws MillpondError `docker-missing` where it isn't there, `docker` where it ends with another exit code than 0,
  * `interrupted` where that is for a signal that we got
  */
 export async function docker(
   args: readonly string[],
-  { show, quiet = false }: { show: boolean; quiet?: boolean },
+  { show, quiet = false, environment = {}, whole = false, insist }: DockerOptions,
 ): Promise<string> {
   const child = spawn("docker", args, {
-    stdio: ["ignore", show ? "inherit" : "pipe", quiet ? "ignore" : "inherit"],
+    stdio: ["ignore", show ? "inherit" : "pipe", quiet ? "pipe" : "inherit"],
+    env: { ...process.env, ...environment },
+    // Out of reach of a terminal's Ctrl-C.
+    detached: whole,
   });
   const written: Buffer[] = [];
+  const complaints: Buffer[] = [];
   child.stdout?.on("data", (chunk: Buffer) => written.push(chunk));
+  child.stderr?.on("data", (chunk: Buffer) => complaints.push(chunk));
   let interrupted: NodeJS.Signals | undefined;
   // Ctrl-C in a terminal reaches Docker as well, and its second one does no harm.
+  let insisting: NodeJS.Timeout | undefined;
   const hand = (signal: NodeJS.Signals) => {
     interrupted = signal;
+    if (whole) return;
     child.kill(signal);
+    // Docker may have been too busy with its start to hear it.
+    if (insist !== undefined) insisting ??= setTimeout(() => void insist(), patienceMs);
   };
-  process.on("SIGINT", hand);
-  process.on("SIGTERM", hand);
+  for (const signal of signals) process.on(signal, hand);
   try {
     const code = await new Promise<number | string>((resolve, reject) => {
       child.once("error", (error: NodeJS.ErrnoException) => {
@@ -41,10 +67,13 @@ export async function docker(
     if (interrupted !== undefined) {
       throw new MillpondError("interrupted", `${what} was ended by ${interrupted}`);
     }
-    if (code !== 0) throw new MillpondError("docker", `${what} ended with ${code}`);
+    if (code !== 0) {
+      const said = Buffer.concat(complaints).toString("utf8").trim().split("\n").at(-1);
+      throw new MillpondError("docker", said || `${what} ended with ${code}`);
+    }
   } finally {
-    process.off("SIGINT", hand);
-    process.off("SIGTERM", hand);
+    clearTimeout(insisting);
+    for (const signal of signals) process.off(signal, hand);
   }
   return Buffer.concat(written).toString("utf8");
 }
@@ -56,7 +85,7 @@ export async function requireDocker(): Promise<void> {
     if (error.code !== "docker") throw error;
     throw new MillpondError(
       "docker-unreachable",
-      "Docker's daemon does not answer: start it; docker version says more",
+      `Docker's daemon can't be reached: ${error.message}`,
       { cause: error },
     );
   });

@@ -1,6 +1,6 @@
+import { randomBytes } from "node:crypto";
 import fs from "node:fs/promises";
 import net from "node:net";
-import os from "node:os";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -60,7 +60,7 @@ Exit code: 0 built, or as expected; 1 it failed; 2 the call is wrong; 3 the
 image is for another architecture, or for several.`,
     )
     .action(async (options: ImageOptions) => {
-      checkTag(options.tag);
+      checkTag(options.tag, { digest: false });
       if (options.check !== undefined) {
         await checkImage(options.check, options.platform);
         return;
@@ -86,10 +86,17 @@ function tagOf(architecture: Architecture): string {
   return `millpond:${architecture}`;
 }
 
-/** As Docker takes them, so that a slip is not found after the build. @see https://pkg.go.dev/github.com/distribution/reference */
-function checkTag(tag: string | undefined): void {
-  const path = "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*";
-  const name = new RegExp(`^([\\w.-]+(:\\d+)?/)?${path}(/${path})*(:\\w[\\w.-]{0,127})?$`);
+/**
+ * As Docker takes them, so that a slip is not found after the build.
+ * @param digest whether it may name one: what is run, not what is built
+ * @see https://pkg.go.dev/github.com/distribution/reference
+ */
+function checkTag(tag: string | undefined, { digest }: { digest: boolean }): void {
+  const label = "[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?";
+  const host = `(${label}(\\.${label})*|\\[[0-9a-fA-F:]+\\])(:\\d+)?`;
+  const component = "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*";
+  const behind = `(:\\w[\\w.-]{0,127})?${digest ? "(@sha256:[0-9a-f]{64})?" : ""}`;
+  const name = new RegExp(`^(${host}/)?${component}(/${component})*${behind}$`);
   if (tag === undefined || name.test(tag)) return;
   throw new UsageError(`--tag takes <name>[:<tag>] in lower case, got "${tag}"`);
 }
@@ -100,16 +107,17 @@ async function checkContext(context: string): Promise<void> {
   if (name === "" || value === "") {
     throw new UsageError(`--build-context takes <name>=<value>, got "${context}"`);
   }
-  if (value.includes("://") || value.startsWith("git@")) return;
+  // Of what is no folder Docker knows more kinds.
+  if (/:\/\/|^git@|^[\w.-]+\.[a-z]+\//.test(value)) return;
   await requireFolder("--build-context", value);
 }
 
 async function requireFolder(option: string, folder: string): Promise<void> {
-  const found = await fs.stat(folder).catch(() => undefined);
-  if (found?.isDirectory()) return;
-  throw new UsageError(
-    `${option}: ${found === undefined ? "there is no" : "not a"} folder ${folder}`,
-  );
+  const found = await fs.stat(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") throw new UsageError(`${option}: there is no folder ${folder}`);
+    throw new UsageError(`${option}: ${error.message}`);
+  });
+  if (!found.isDirectory()) throw new UsageError(`${option}: not a folder ${folder}`);
 }
 
 /** Of an option that can be given several times. */
@@ -248,14 +256,14 @@ As in Lambda, all but /tmp is read-only. Keys, region and endpoints (AWS_*),
 MILLPOND_* and LOG_LEVEL are passed on from your environment, so a bucket is
 read with your rights. With a profile, first:
   eval "$(aws configure export-credentials --format env)"
-Exit code: 0 ended by Ctrl-C; 1 it failed; 2 the call is wrong.`,
+Exit code: 0 ended by Ctrl-C, or told to end; 1 it failed; 2 the call is wrong.`,
       )
       .action(async (name: string, options: RunOptions) => {
         const known = functionNames.find((one) => one === name);
         if (known === undefined) {
           throw new UsageError(`there is no function "${name}": ${functionNames.join(", ")}`);
         }
-        checkTag(options.tag);
+        checkTag(options.tag, { digest: true });
         await runImage(known, options);
       })
   );
@@ -280,84 +288,103 @@ async function runImage(name: FunctionName, options: RunOptions): Promise<void> 
   // Docker would make one, of root's.
   if (folder !== undefined)
     await requireFolder(options.dir === undefined ? environmentNames.store : "--dir", folder);
-  const environment = containerEnvironment(name, architecture, store, options);
-  const port = await findPort(options.port);
-  await requireDocker();
-  await docker(["image", "inspect", tag, "--format", "{{.Id}}"], {
-    show: false,
-    quiet: true,
-  }).catch((error: MillpondError) => {
-    if (error.code !== "docker") throw error;
-    const built = options.tag === undefined ? "" : ` --tag ${tag}`;
-    throw new UsageError(
-      `there is no image ${tag} here: build it first, npm run image -- --platform ${platform}${built}`,
-    );
+  const given = (options.env ?? []).map((text) => {
+    if (!/^[A-Za-z_]\w*=/.test(text)) {
+      throw new UsageError(`--env takes <name>=<value>, got "${text}"`);
+    }
+    return text;
   });
-
-  // In a file that only we can read: values on a command line can be read by everybody on the machine.
-  const work = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-run-"));
-  const environmentFile = path.join(work, "environment");
-  const lines = [...environment].map(([key, value]) => `${key}=${value}\n`);
-  await fs.writeFile(environmentFile, lines.join(""), { mode: 0o600 });
+  const environment = containerEnvironment(name, architecture, store, options.memory);
+  const port = await findPort(options.port);
   const user = folder === undefined ? unprivileged : `${process.getuid?.()}:${process.getgid?.()}`;
+  const container = `millpond-${name}-${randomBytes(4).toString("hex")}`;
   const ended = new AbortController();
-  const ready = announce(name, port, ended.signal);
+  let ready: Promise<void> | undefined;
+  let made = false;
+  const remove = async () => {
+    const args = ["rm", "--force", container];
+    await docker(args, { show: false, quiet: true, whole: true }).catch((error: MillpondError) => {
+      // Interrupted means done, here.
+      if (error.code !== "interrupted" && !/no such container/i.test(error.message)) throw error;
+    });
+  };
   try {
+    await requireDocker();
+    await requireImage(tag, platform, options.tag);
+    made = true;
     await docker(
       [
-        ...["run", "--rm", "--init", "--platform", platform],
+        ...["create", "--init", "--name", container, "--platform", platform],
         ...["--publish", `127.0.0.1:${port}:8080`],
         ...["--read-only", "--tmpfs", "/tmp:mode=1777", "--memory", `${options.memory}m`],
-        ...["--user", user, "--env-file", environmentFile],
-        ...["--add-host", `${hostInContainer}:host-gateway`],
-        ...(folder === undefined ? [] : ["--volume", `${folder}:/pond`]),
+        ...["--user", user, "--add-host", `${hostInContainer}:host-gateway`],
+        // Values on a command line can be read by everybody on the machine, but for those that are on ours already.
+        ...Object.keys(environment).flatMap((key) => ["--env", key]),
+        ...given.flatMap((text) => ["--env", text]),
+        ...(folder === undefined ? [] : ["--mount", mountOf(folder)]),
         tag,
         handlerOf(name),
       ],
-      { show: true },
+      { show: false, environment, whole: true },
     );
+    ready = announce(name, port, ended.signal);
+    await docker(["start", "--attach", container], { show: true, insist: remove });
   } catch (error) {
     // That is how it ends.
     if ((error as MillpondError).code !== "interrupted") throw error;
   } finally {
     ended.abort();
-    await ready;
-    await fs.rm(work, { recursive: true, force: true });
+    await Promise.all([ready, made ? remove() : undefined]);
   }
 }
 
-/** What the container gets: what it must have, then what the caller has, then what the caller says. */
+async function requireImage(tag: string, platform: string, given: string | undefined) {
+  const ask = ["image", "inspect", tag, "--format", "{{.Id}}"];
+  await docker(ask, { show: false, quiet: true }).catch((error: MillpondError) => {
+    if (error.code !== "docker") throw error;
+    const advice = given?.includes("@")
+      ? `docker pull ${tag}`
+      : `build it first, npm run image -- --platform ${platform}${given === undefined ? "" : ` --tag ${tag}`}`;
+    throw new UsageError(`there is no image ${tag} here: ${advice}`);
+  });
+}
+
+/** In CSV, as Docker reads it: a folder's name may hold what separates. */
+function mountOf(folder: string): string {
+  return `type=bind,"source=${folder.replaceAll('"', '""')}",target=/pond`;
+}
+
+/** What the container gets: what it must have, and what the caller has. */
 function containerEnvironment(
   name: FunctionName,
   architecture: Architecture,
   store: NamedStore | undefined,
-  options: RunOptions,
-): Map<string, string> {
+  memoryMiB: number,
+): Record<string, string> {
   const where = store?.kind === "bucket" ? store.url : store === undefined ? "/tmp/pond" : "/pond";
-  const environment = new Map<string, string>([
-    [environmentNames.auth, "none"],
-    [environmentNames.architecture, architecture],
-    ...Object.entries(process.env).filter(
-      (entry): entry is [string, string] => passedOn.test(entry[0]) && entry[1] !== undefined,
-    ),
-    [environmentNames.store, where],
-    ...(options.env ?? []).map((text): [string, string] => {
-      const at = text.indexOf("=");
-      if (at < 1) throw new UsageError(`--env takes <name>=<value>, got "${text}"`);
-      return [text.slice(0, at), text.slice(at + 1)];
-    }),
-    ["AWS_LAMBDA_FUNCTION_NAME", name],
-    ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE", String(options.memory)],
-    ["AWS_LAMBDA_FUNCTION_TIMEOUT", "900"],
-  ]);
-  for (const [key, value] of environment) {
-    if (/[\r\n]/.test(value))
-      throw new UsageError(`${key} has several lines, which Docker does not take`);
-    if (!key.startsWith("AWS_ENDPOINT_URL")) continue;
-    // In the container these names are the container's own.
-    environment.set(key, value.replace(/\/\/(127\.0\.0\.1|localhost)\b/, `//${hostInContainer}`));
+  const passed = Object.entries(process.env).flatMap(([key, value]): [string, string][] => {
+    if (value === undefined || !passedOn.test(key)) return [];
+    return [[key, key.startsWith("AWS_ENDPOINT_URL") ? fromContainer(value) : value]];
+  });
+  return {
+    [environmentNames.auth]: "none",
+    [environmentNames.architecture]: architecture,
+    ...Object.fromEntries(passed),
+    [environmentNames.store]: where,
+    AWS_LAMBDA_FUNCTION_NAME: name,
+    AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(memoryMiB),
+    AWS_LAMBDA_FUNCTION_TIMEOUT: "900",
+  };
+}
+
+/** In the container this machine's names for itself are the container's own. */
+function fromContainer(endpoint: string): string {
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
+  if (url === undefined || !["localhost", "127.0.0.1", "[::1]"].includes(url.hostname)) {
+    return endpoint;
   }
-  return environment;
+  url.hostname = hostInContainer;
+  return url.href;
 }
 
 /** The port, if it is free, or a free one for 0: what Docker says of one that is taken doesn't help. */
@@ -370,6 +397,8 @@ async function findPort(wanted: number): Promise<number> {
     });
     return (server.address() as net.AddressInfo).port;
   } catch (error) {
+    // What else is wrong with it may be wrong for us alone, and not for Docker.
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") return wanted;
     throw new UsageError(
       `port ${wanted} can't be had (${messageOf(error)}): --port <another>, or --port 0 for a free one`,
     );

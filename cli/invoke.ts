@@ -103,7 +103,7 @@ async function invokeAll(options: InvokeOptions): Promise<number> {
   process.env[environmentNames.store] = folder;
   try {
     await fs.mkdir(path.join(folder, prefixes.inbox), { recursive: true });
-    if (options.dir === undefined) await copySample(folder);
+    if (named === undefined) await copySample(folder);
     let worst = 0;
     for (const file of (await fs.readdir(eventsFolder)).sort()) {
       const name = readFunction(file.split(/[-.]/)[0]);
@@ -114,7 +114,7 @@ async function invokeAll(options: InvokeOptions): Promise<number> {
     return worst;
   } finally {
     await closeProcessPond();
-    if (options.dir === undefined) await fs.rm(folder, { recursive: true, force: true });
+    if (named === undefined) await fs.rm(folder, { recursive: true, force: true });
   }
 }
 

@@ -4,7 +4,7 @@ import { MillpondError } from "../app/errors.ts";
 import { version } from "../app/version.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** Exit codes: 0 done, 1 it failed, 2 the call itself is wrong, 3 an image is for another architecture, 130 Ctrl-C. */
+/** Exit codes: 0 done, 1 it failed, 2 the call itself is wrong, 3 an image is for another architecture, 130 interrupted. */
 const program = new Command("millpond")
   .description("Files dropped in a folder or a bucket become tables; SQL over HTTP reads them.")
   .version(version)

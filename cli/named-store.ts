@@ -15,6 +15,8 @@ export type NamedStore = { kind: "folder"; path: string } | { kind: "bucket"; ur
  * @throws UsageError for a URL that is no bucket's: it would be a folder of an odd name
  */
 export function namedStore(dir: string | undefined): NamedStore | undefined {
+  // An unset variable of the shell, most likely: it must not mean another pond.
+  if (dir === "") throw new UsageError("--dir is empty: name a folder, or s3://<bucket>");
   const named = dir ?? process.env[environmentNames.store];
   if (named === undefined || named === "") return undefined;
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(named)) return { kind: "folder", path: path.resolve(named) };

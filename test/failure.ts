@@ -1,6 +1,9 @@
 import { expect } from "chai";
 import { MillpondError } from "../app/errors.ts";
 
+/** An environment in which AWS's SDK finds no keys, whoever runs the tests. */
+export const noCredentials = { HOME: "/nonexistent", AWS_EC2_METADATA_DISABLED: "true" };
+
 /** The error of ours that `work` throws; fails when it throws another, or none. */
 export function failure(work: () => unknown): MillpondError {
   try {

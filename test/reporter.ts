@@ -1,8 +1,10 @@
 import mocha from "mocha";
 
+const signals = ["SIGINT", "SIGTERM"] as const;
+
 /**
- * Mocha's own report, and behind it one line that a script can read. Ctrl-C ends the test under way and skips the
- * others, but cleans up, and counts as a failure; a second one ends at once.
+ * Mocha's own report, and behind it one line that a script can read. Ctrl-C waits for the test under way, skips the
+ * others, cleans up, and counts as a failure; a second one ends at once.
  */
 export default class Reporter extends mocha.reporters.Spec {
   constructor(runner: mocha.Runner, options: mocha.MochaOptions) {
@@ -10,14 +12,14 @@ export default class Reporter extends mocha.reporters.Spec {
     let interrupted = false;
     const interrupt = () => {
       interrupted = true;
-      process.stderr.write("interrupted: cleaning up, Ctrl-C again to leave it\n");
+      process.stderr.write("interrupted: waits for the test under way; Ctrl-C again to leave it\n");
       runner.abort();
+      // With an exit, so that what listens for one ends what it started.
+      for (const signal of signals) process.once(signal, () => process.exit(130));
     };
-    process.once("SIGINT", interrupt);
-    process.once("SIGTERM", interrupt);
+    for (const signal of signals) process.once(signal, interrupt);
     runner.once(mocha.Runner.constants.EVENT_RUN_END, () => {
-      process.off("SIGINT", interrupt);
-      process.off("SIGTERM", interrupt);
+      for (const signal of signals) process.off(signal, interrupt);
       if (interrupted) runner.failures += 1;
       const { passes, pending } = this.stats;
       const skipped = pending > 0 ? `, ${pending} skipped` : "";

@@ -43,7 +43,7 @@ export async function loadHttpfs(
     throw new MillpondError(
       "extension",
       // DuckDB's advice comes after its first line: to install it, which this process must not.
-      `DuckDB's extension httpfs can't be loaded from ${where}: ${messageOf(error).split("\n")[0]}; name a folder that has it in ${environmentNames.extensions}`,
+      `DuckDB's extension httpfs can't be loaded from ${where}: ${messageOf(error).split("\n")[0]}; ${environmentNames.extensions} must name a folder that has it as <folder>/v<version>/<platform>/httpfs.duckdb_extension`,
       { cause: error },
     );
   }

@@ -21,6 +21,20 @@ export function hasStatus(error: unknown, ...statuses: number[]): boolean {
 }
 
 /**
+ * Whether S3 says that there is no such object, or not that version. A 404 of something else that answers at the
+ * endpoint, a proxy or a website, is none: taken for an answer, files would count as gone.
+ */
+export function saysGone(error: unknown): boolean {
+  if (hasStatus(error, 412)) return true;
+  if (!hasStatus(error, 404) || !(error instanceof S3ServiceException)) return false;
+  // A GET has a body that says so; an answer to HEAD has at most a type.
+  if (/^NoSuch(Key|Version)$/.test(error.name)) return true;
+  const { $response } = error as { $response?: { headers?: Record<string, string> } };
+  const type = $response?.headers?.["content-type"] ?? "";
+  return error.name === "NotFound" && !/^text\/|json/.test(type);
+}
+
+/**
  * What S3 said, or the network on the way there, in words that name the call and what may mend it.
  * @param where the bucket, or an object in it, as `s3://…`
  */
@@ -29,14 +43,9 @@ export function s3Error(error: unknown, action: S3Action, where: string): unknow
   const cause = { cause: error };
   if (!(error instanceof Error)) return error;
   if (error.name === "CredentialsProviderError") {
-    const profile = process.env["AWS_PROFILE"];
-    const advice =
-      profile === undefined
-        ? "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        : `AWS_PROFILE is "${profile}": check it by aws configure list, or sign in again`;
     return new MillpondError(
       "store-credentials",
-      `no credentials for ${where}: ${advice} (${error.message})`,
+      `no credentials for ${where}: set AWS_PROFILE to a profile that there is, sign in again, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (${error.message})`,
       cause,
     );
   }
@@ -78,7 +87,7 @@ export function s3Error(error: unknown, action: S3Action, where: string): unknow
   if (hasStatus(error, 400)) {
     return refused("the keys may have expired, or AWS_REGION may not be the bucket's");
   }
-  // S3 says which code it is in every other 404.
+  // Whoever asks for what may not be there takes S3's own 404 for an answer.
   if (hasStatus(error, 404)) {
     return new MillpondError(
       "store-missing",

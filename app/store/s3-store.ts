@@ -21,7 +21,7 @@ import pLimit from "p-limit";
 import pRetry from "p-retry";
 import type { BucketAccess, BucketKeys } from "../bucket-access.ts";
 import { MillpondError } from "../errors.ts";
-import { hasStatus, s3Error } from "./s3-error.ts";
+import { hasStatus, s3Error, saysGone } from "./s3-error.ts";
 import type {
   LocalCopy,
   ObjectHead,
@@ -226,7 +226,7 @@ export class S3Store implements Store {
       if (error instanceof Error && error.name === "NoSuchBucket") {
         throw s3Error(error, "s3:GetObject", this.locate(key));
       }
-      if (hasStatus(error, 404, 412)) return undefined;
+      if (saysGone(error)) return undefined;
       if (isDiskFull(error)) {
         throw new MillpondError(
           "disk-full",

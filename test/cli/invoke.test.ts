@@ -4,6 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { noCredentials } from "../failure.ts";
 
 const program = fileURLToPath(new URL("../../cli/millpond.ts", import.meta.url));
 
@@ -103,6 +104,7 @@ describe("millpond invoke", () => {
     const child = spawn(process.execPath, [program, "invoke", "-f", "query", "-d", query], {
       stdio: ["ignore", "pipe", "pipe"],
       env: {
+        ...noCredentials,
         PATH: process.env["PATH"],
         MILLPOND_STORE: "s3://my-pond",
         MILLPOND_EXTENSIONS: folder,

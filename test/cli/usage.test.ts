@@ -48,6 +48,11 @@ describe("millpond, called wrongly", () => {
     ["image-run hello --dir none", {}, /--dir: there is no folder .*none/],
     ["image-run hello --dir /dev/null", {}, /--dir: not a folder \/dev\/null/],
     ["image-run hello", { MILLPOND_STORE: "/none" }, /MILLPOND_STORE: there is no folder \/none/],
+    ["invoke -f sweep --dir", {}, /argument missing/],
+    ["image-run hello --env A\u00a0B=x", {}, /--env takes <name>=<value>/],
+    ["image-run hello --tag ../a", {}, /--tag takes/],
+    ["image-run hello --tag --help/a", {}, /--tag takes/],
+    [`image --tag a@sha256:${"0".repeat(64)}`, {}, /--tag takes/],
     ["image-run hello --env x", {}, /--env takes <name>=<value>, got "x"/],
     ["image-run hello --tag A:b", {}, /--tag takes <name>\[:<tag>\] in lower case, got "A:b"/],
     ["smoke", {}, /which stack\? --stack <name>/],
@@ -80,6 +85,29 @@ describe("millpond, called wrongly", () => {
       expect(await fs.readdir(folder)).to.deep.equal([]);
     });
   }
+
+  it("takes an empty --dir for no other pond", async () => {
+    const environment = { MILLPOND_STORE: folder };
+    const { code, text } = await run(["invoke", "-f", "sweep", "--dir", ""], environment);
+
+    expect(text).to.equal("error: --dir is empty: name a folder, or s3://<bucket>\n");
+    expect(code).to.equal(2);
+  });
+
+  it("takes names of images as Docker has them", async () => {
+    const digest = `@sha256:${"0".repeat(64)}`;
+    for (const tag of [
+      "a",
+      "a/b:v1",
+      "reg.io:5000/a_b/c-d:V1",
+      "[::1]:5000/a",
+      `r.io/a:1${digest}`,
+    ]) {
+      const { text } = await run(["image-run", "hello", "--port", "0", "--tag", tag]);
+
+      expect(text, tag).to.match(/there is no docker on the PATH/);
+    }
+  });
 
   it("says that Docker is missing, with 1", async () => {
     for (const args of [

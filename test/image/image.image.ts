@@ -417,13 +417,19 @@ describe("the image", function () {
   });
 
   describe("image:run", () => {
-    before(function () {
+    before(async function () {
       if (host === undefined) this.skip();
+      const { platform } = architectures[host];
+      const built = await image("--platform", platform, "--tag", tag, ...given);
+      expect(built.code, built.text).to.equal(0);
     });
     const tag = tagOf(host as Architecture);
-    const children: ChildProcess[] = [];
-    afterEach(() => {
-      for (const child of children.splice(0)) child.kill("SIGTERM");
+    const running: { child: ChildProcess; ended: Promise<unknown> }[] = [];
+    afterEach(async () => {
+      for (const { child, ended } of running.splice(0)) {
+        child.kill("SIGTERM");
+        await ended;
+      }
     });
 
     /** Runs `millpond image-run`; `ready` resolves with the function's URL, or fails when the command ends before. */
@@ -433,7 +439,6 @@ describe("the image", function () {
         stdio: ["ignore", "pipe", "pipe"],
         env: { ...process.env, ...environment },
       });
-      children.push(child);
       const output = { text: "" };
       const { promise: ready, resolve, reject } = Promise.withResolvers<string>();
       ready.catch(() => {});
@@ -446,6 +451,7 @@ describe("the image", function () {
       }
       const ended = new Promise<number | null>((done) => child.once("close", done));
       void ended.then(() => reject(new Error(`ended: ${output.text}`)));
+      running.push({ child, ended });
       return { child, output, ended, ready };
     }
     const post = async (url: string, file: string) => {
@@ -503,6 +509,17 @@ describe("the image", function () {
       expect(await keysOf(bucket)).to.have.length(2);
     });
 
+    it("leaves no container when it is interrupted as it starts", async () => {
+      const before = await containers();
+      // At whatever point it is by then: before Docker, within its start, or after it.
+      for (const milliseconds of [300, 500, 600, 700, 900]) {
+        const run = imageRun(["hello", "--tag", tag, "--port", "0"]);
+        setTimeout(() => run.child.kill("SIGINT"), milliseconds);
+        expect(await run.ended, run.output.text).to.be.oneOf([0, null]);
+      }
+      expect(await containers()).to.equal(before);
+    });
+
     it("says so when its port is taken, or Docker's daemon does not answer", async () => {
       const run = imageRun(["hello", "--tag", tag, "--port", "0"]);
       const { port } = new URL(await run.ready);
@@ -513,7 +530,9 @@ describe("the image", function () {
 
       expect([await second.ended, await third.ended]).to.deep.equal([2, 1]);
       expect(second.output.text).to.match(/^error: port \d+ can't be had .*--port <another>/);
-      expect(third.output.text).to.match(/^error: Docker's daemon does not answer: start it/);
+      expect(third.output.text).to.match(
+        /^error: Docker's daemon can't be reached: .*docker daemon running/i,
+      );
     });
 
     it("says how to build an image that isn't there", async () => {

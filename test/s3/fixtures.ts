@@ -35,8 +35,12 @@ export async function mochaGlobalTeardown() {
  * @param context of the hook that asks; it may take as long as an installation does
  */
 export async function emulatorOf(context: Mocha.Context): Promise<TestEmulator> {
-  context.timeout(300_000);
-  emulator ??= start();
+  context.timeout(Math.max(context.timeout(), 300_000));
+  emulator ??= start().catch((error: unknown) => {
+    // The next suite tries again; this one fails for what it is.
+    emulator = undefined;
+    throw error;
+  });
   const started = await emulator;
   if ("stop" in started) return started;
   process.stderr.write(`skipped: ${started.missing}\n`);

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect } from "chai";
+import { noCredentials } from "../failure.ts";
 
 const store = fileURLToPath(new URL("../../app/store/s3-store.ts", import.meta.url));
 const keys = { AWS_ACCESS_KEY_ID: "AK", AWS_SECRET_ACCESS_KEY: "none" };
@@ -24,7 +25,7 @@ describe("what a person reads who has set something wrong", () => {
     const { stdout } = await promisify(execFile)(
       process.execPath,
       ["--input-type=module", "--eval", script],
-      { env: { HOME: "/nonexistent", AWS_EC2_METADATA_DISABLED: "true", ...environment } },
+      { env: { ...noCredentials, ...environment } },
     );
     return stdout.trim();
   }
@@ -39,26 +40,34 @@ describe("what a person reads who has set something wrong", () => {
 
   it("says what can give credentials where there are none", async () => {
     expect(await message(region, "store.keys()")).to.match(
-      /^store-credentials: no credentials for s3:\/\/my-pond\/: set AWS_PROFILE, or AWS_ACCESS_KEY_ID/,
+      /^store-credentials: no credentials for s3:\/\/my-pond\/: set AWS_PROFILE .* or set AWS_ACCESS_KEY_ID/,
     );
   });
 
-  it("names a profile that isn't there", async () => {
+  it("says what to do about a profile that isn't there", async () => {
     expect(await message({ ...region, AWS_PROFILE: "typo" }, "store.keys()")).to.match(
-      /^store-credentials: no credentials for .*: AWS_PROFILE is "typo": check it/,
+      /^store-credentials: no credentials for .*: set AWS_PROFILE to a profile that there is/,
     );
   });
 
-  it("names the endpoint where something else than S3 answers", async () => {
-    const server = http.createServer((_, response) => response.writeHead(404).end("<h1>no</h1>"));
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const ENDPOINT = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    try {
-      expect(await message({ ...keys, ...region, ENDPOINT }, "list()")).to.match(
-        /^store-missing: what answers for s3:\/\/my-pond\/lake\/ is not S3.*AWS_ENDPOINT_URL/,
-      );
-    } finally {
-      server.close();
-    }
-  });
+  for (const call of [
+    "list()",
+    "store.head('inbox/a.csv')",
+    "store.read('inbox/a.csv')",
+    "store.checkOut('inbox/a.csv', 'x', '/tmp')",
+  ])
+    it(`names the endpoint where something else than S3 answers ${call}`, async () => {
+      const server = http.createServer((_, response) => {
+        response.writeHead(404, { "content-type": "text/html" }).end("<h1>no</h1>");
+      });
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const ENDPOINT = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      try {
+        expect(await message({ ...keys, ...region, ENDPOINT }, call)).to.match(
+          /^store-missing: what answers for s3:\/\/my-pond\/\S* is not S3.*AWS_ENDPOINT_URL/,
+        );
+      } finally {
+        server.close();
+      }
+    });
 });
