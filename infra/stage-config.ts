@@ -112,6 +112,14 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
       `--secret --path 'secrets.${secretNames.tokens}' "$(openssl rand -hex 24)"`,
     );
   }
+  if (Object.keys(secrets).length > 0 && !read.isSecret("secrets")) {
+    const [name = ""] = Object.keys(secrets);
+    read.problem(
+      "secrets",
+      "stand in plain text in the stack's file: set each anew, and take it for known:",
+      `--secret --path 'secrets.${name}' …`,
+    );
+  }
   for (const name of Object.keys(secrets)) {
     if (!/^[\w.-]+$/.test(name)) {
       read.problem(
@@ -212,6 +220,13 @@ class Reader {
   text(key: string): string | undefined {
     const text = this.#config.get(key);
     return text === "" ? undefined : text;
+  }
+
+  /** Whether any part of it was set with --secret: Pulumi takes the whole for secret then. */
+  isSecret(key: string): boolean {
+    // Pulumi's own functions ask by this; its types leave it out.
+    const { isConfigSecret } = pulumi.runtime as { isConfigSecret?: (key: string) => boolean };
+    return isConfigSecret?.(`${this.#config.name}:${key}`) ?? true;
   }
 
   number(key: string, standard: number, least: number, most: number, unit: string): number {

@@ -48,7 +48,11 @@ function outputsOf(type: string, name: string, inputs: Record<string, unknown>) 
  */
 export async function build<T>(
   program: () => T | Promise<T>,
-  { config = {}, stack = "dev" }: { config?: Record<string, string>; stack?: string } = {},
+  {
+    config = {},
+    stack = "dev",
+    secretKeys = ["millpond:secrets"],
+  }: { config?: Record<string, string>; stack?: string; secretKeys?: string[] } = {},
 ): Promise<Built<T>> {
   const recorded = new Map<string, Recorded>();
   const options = new Map<string, pulumi.CustomResourceOptions>();
@@ -91,6 +95,7 @@ export async function build<T>(
         value,
       ]),
     ),
+    secretKeys,
   );
   let value: T | undefined;
   await pulumi.runtime.runInPulumiStack(async () => {

@@ -35,6 +35,17 @@ describe("stageConfig", () => {
     expect(stage.ingest.concurrency).to.equal(undefined);
   });
 
+  it("takes no secret in plain text", async () => {
+    const message = await build(() => stageConfig(), { config: tokens, secretKeys: [] }).then(
+      () => expect.fail("it was taken"),
+      (error: Error) => error.message,
+    );
+
+    expect(message).to.contain("millpond:secrets stand in plain text in the stack's file");
+    expect(message).to.contain("pulumi config set --secret --path 'secrets.tokens'");
+    expect(message).to.not.contain("0123456789abcdef0123");
+  });
+
   it("keeps secrets secret", async () => {
     const stage = await read({});
 
