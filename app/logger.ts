@@ -68,8 +68,8 @@ function plainErrors(value: unknown): unknown {
     name: value.name,
     ...(value instanceof MillpondError ? { code: value.code } : {}),
     message: value.message,
-    stack: value.stack,
     ...(value.cause === undefined ? {} : { cause: plainErrors(value.cause) }),
+    stack: value.stack,
   };
 }
 
@@ -78,6 +78,15 @@ const keys = winston.format((line) => {
   Object.assign(line, { service: serviceName, ...invocation.getStore() });
   return line;
 });
+
+// A person who reads raw lines finds what happened at their beginning, and stacks at their end.
+const inOrder = winston.format(({ timestamp, level, message, error, ...rest }) => ({
+  timestamp,
+  level,
+  message,
+  ...rest,
+  ...(error === undefined ? {} : { error }),
+}));
 
 // The first line that is written says true, and no other: an alarm can count cold starts by counting lines.
 const coldStart = winston.format((line) => {
@@ -123,7 +132,9 @@ export function createLogger({ environment }: { environment: Environment }): Log
     timestamp(),
     keys(),
     coldStart(),
-    ...(inLambda ? [json()] : [...(colours ? [colorize()] : []), readable]),
+    ...(inLambda
+      ? [inOrder(), json({ deterministic: false })]
+      : [...(colours ? [colorize()] : []), readable]),
   );
   return winston.createLogger({
     level: levelFrom(environment),

@@ -184,9 +184,21 @@ export function hostArchitecture(): Architecture {
 /** @throws MillpondError `architecture` where the image is for another one, or for several */
 async function checkImage(uri: string, expected: string | undefined): Promise<void> {
   const wanted = architectures[architectureOf(expected)].platform;
-  const printed = await docker(["buildx", "imagetools", "inspect", uri, "--format", "{{json .}}"], {
-    show: false,
-  });
+  if (!/^([^/]*[.:][^/]*|localhost)\//.test(uri)) {
+    throw new UsageError(`--check takes <registry>/<name>:<tag> of a pushed image, got "${uri}"`);
+  }
+  const inspect = ["buildx", "imagetools", "inspect", uri, "--format", "{{json .}}"];
+  const printed = await docker(inspect, { show: false, quiet: true }).catch(
+    (error: MillpondError) => {
+      if (error.code !== "docker") throw error;
+      const registry = uri.split("/")[0];
+      throw new MillpondError(
+        "registry",
+        `can't read ${uri}: ${error.message.replace(/^ERROR: /, "")}; is it there, and are you signed in? For ECR: aws ecr get-login-password | docker login --username AWS --password-stdin ${registry}`,
+        { cause: error },
+      );
+    },
+  );
   const { manifest, image } = JSON.parse(printed) as Inspected;
   if (manifest.manifests !== undefined) {
     const found = manifest.manifests.map(
@@ -314,7 +326,9 @@ async function runImage(name: FunctionName, options: RunOptions): Promise<void> 
     made = true;
     await docker(
       [
-        ...["create", "--init", "--name", container, "--platform", platform],
+        // Never one of that name that is somebody else's.
+        ...["create", "--pull", "never"],
+        ...["--init", "--name", container, "--platform", platform],
         ...["--publish", `127.0.0.1:${port}:8080`],
         ...["--read-only", "--tmpfs", "/tmp:mode=1777", "--memory", `${options.memory}m`],
         ...["--user", user, "--add-host", `${hostInContainer}:host-gateway`],
@@ -339,14 +353,18 @@ async function runImage(name: FunctionName, options: RunOptions): Promise<void> 
 }
 
 async function requireImage(tag: string, platform: string, given: string | undefined) {
-  const ask = ["image", "inspect", tag, "--format", "{{.Id}}"];
-  await docker(ask, { show: false, quiet: true }).catch((error: MillpondError) => {
+  const ask = ["image", "inspect", tag, "--format", "{{.Os}}/{{.Architecture}}"];
+  const found = await docker(ask, { show: false, quiet: true }).catch((error: MillpondError) => {
     if (error.code !== "docker") throw error;
     const advice = given?.includes("@")
       ? `docker pull ${tag}`
       : `build it first, npm run image -- --platform ${platform}${given === undefined ? "" : ` --tag ${tag}`}`;
     throw new UsageError(`there is no image ${tag} here: ${advice}`);
   });
+  if (found.trim() === platform) return;
+  throw new UsageError(
+    `${tag} is for ${found.trim()}, not ${platform}: run it with --platform ${found.trim()}, or build one for ${platform}`,
+  );
 }
 
 /** In CSV, as Docker reads it: a folder's name may hold what separates. */

@@ -19,7 +19,10 @@ export function namedStore(dir: string | undefined): NamedStore | undefined {
   if (dir === "") throw new UsageError("--dir is empty: name a folder, or s3://<bucket>");
   const named = dir ?? process.env[environmentNames.store];
   if (named === undefined || named === "") return undefined;
-  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(named)) return { kind: "folder", path: path.resolve(named) };
+  // A scheme, or a slip in s3's: nobody means a folder of such a name.
+  if (!/^([a-z][a-z0-9+.-]+:|s3\/\/)/i.test(named)) {
+    return { kind: "folder", path: path.resolve(named) };
+  }
   const problem = storeProblem(named);
   if (problem !== undefined) {
     throw new UsageError(`${dir === undefined ? environmentNames.store : "--dir"} ${problem}`);

@@ -45,7 +45,7 @@ export function s3Error(error: unknown, action: S3Action, where: string): unknow
   if (error.name === "CredentialsProviderError") {
     return new MillpondError(
       "store-credentials",
-      `no credentials for ${where}: set AWS_PROFILE to a profile that there is, sign in again, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (${error.message})`,
+      `no credentials for ${where}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE to a profile that there is, signed in (${error.message})`,
       cause,
     );
   }
@@ -93,6 +93,14 @@ export function s3Error(error: unknown, action: S3Action, where: string): unknow
       "store-missing",
       `what answers for ${where} is not S3${said}; check AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL`,
       cause,
+    );
+  }
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "ECONNREFUSED" || code === "ENOTFOUND") {
+    return new MillpondError(
+      "store-unavailable",
+      `${action} on ${where} failed: ${messageOf(error)}; check the network, and AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL`,
+      { retryable: true, ...cause },
     );
   }
   // What remains is throttled, broken for a while, or never got there, and was tried again several times.

@@ -42,6 +42,9 @@ describe("millpond, called wrongly", () => {
       {},
       /--dir must be a whole bucket, such as s3:\/\/my-pond, got a part of one/,
     ],
+    ["invoke -f sweep --dir s3:/my-pond", {}, /--dir must be .* got "s3:\/my-pond"/],
+    ["invoke -f sweep --dir s3//my-pond", {}, /--dir must be .* got "s3\/\/my-pond"/],
+    ["image --check millpond", {}, /--check takes <registry>\/<name>:<tag> of a pushed image/],
     ["invoke --all --dir s3://my-pond", {}, /--all runs in a folder/],
     ["image-run hello --port 65536", {}, /--port takes a number from 0 to 65535, got "65536"/],
     ["image-run hello --memory 0", {}, /--memory takes a number from 128 to 10240, got "0"/],
@@ -113,7 +116,7 @@ describe("millpond, called wrongly", () => {
     for (const args of [
       ["image"],
       ["image-run", "hello", "--port", "0"],
-      ["image", "--check", "x"],
+      ["image", "--check", "r.io/x"],
     ]) {
       const { code, text } = await run(args);
 

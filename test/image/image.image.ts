@@ -535,6 +535,17 @@ describe("the image", function () {
       );
     });
 
+    it("takes an image for another machine for none of this one's", async () => {
+      const other = host === "arm64" ? "x86_64" : "arm64";
+      const { platform } = architectures[other];
+      const run = imageRun(["hello", "--tag", tag, "--port", "0", "--platform", platform]);
+
+      expect(await run.ended).to.equal(2);
+      expect(run.output.text).to.contain(
+        `${tag} is for ${architectures[host as Architecture].platform}, not ${platform}: run it with --platform`,
+      );
+    });
+
     it("says how to build an image that isn't there", async () => {
       const run = imageRun(["hello", "--tag", "millpond-test:none", "--port", "0"]);
 

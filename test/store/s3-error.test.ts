@@ -40,13 +40,20 @@ describe("what a person reads who has set something wrong", () => {
 
   it("says what can give credentials where there are none", async () => {
     expect(await message(region, "store.keys()")).to.match(
-      /^store-credentials: no credentials for s3:\/\/my-pond\/: set AWS_PROFILE .* or set AWS_ACCESS_KEY_ID/,
+      /^store-credentials: no credentials for s3:\/\/my-pond\/: set AWS_ACCESS_KEY_ID/,
     );
   });
 
   it("says what to do about a profile that isn't there", async () => {
     expect(await message({ ...region, AWS_PROFILE: "typo" }, "store.keys()")).to.match(
-      /^store-credentials: no credentials for .*: set AWS_PROFILE to a profile that there is/,
+      /^store-credentials: no credentials for .* or AWS_PROFILE to a profile that there is/,
+    );
+  });
+
+  it("names the endpoint where nothing answers", async () => {
+    const ENDPOINT = "http://127.0.0.1:1";
+    expect(await message({ ...keys, ...region, ENDPOINT }, "list()")).to.match(
+      /^store-unavailable: .*ECONNREFUSED.*; check the network, and AWS_ENDPOINT_URL_S3/,
     );
   });
 
