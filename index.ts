@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { environmentNames, handlerOf, prefixes, secretNames } from "./app/contract.ts";
 import { ContainerFunction } from "./infra/container-function.ts";
 import { DataBucket } from "./infra/data-bucket.ts";
-import { EventTopic } from "./infra/event-topic.ts";
+import { EventTopic, uploadsUnder } from "./infra/event-topic.ts";
 import { findDataBucket } from "./infra/find-bucket.ts";
 import { HttpApi } from "./infra/http-api.ts";
 import { LambdaImage } from "./infra/lambda-image.ts";
@@ -25,10 +25,7 @@ const data = new DataBucket("data", {
   shortLived: [prefixes.results],
 });
 const secrets = new StageSecrets("secrets", { values: stage.secrets });
-const uploads = new EventTopic(topicName, {
-  existingArn: stage.bucket.uploadsTopicArn,
-  encrypt: stage.encryptTopic,
-});
+const uploads = new EventTopic(topicName, { encrypt: stage.encryptTopic });
 
 // ── functions ───────────────────────────────────────────────────────────────
 const image = new LambdaImage("functions", {
@@ -102,12 +99,25 @@ uploads.grants.publish(sweep);
 
 // ── what calls them ─────────────────────────────────────────────────────────
 uploads.subscribe("ingest", ingest);
-if (stage.bucket.uploadsTopicArn === undefined) data.notify(uploads, { prefix: prefixes.inbox });
+if (stage.bucket.uploadsTopicArn === undefined) {
+  data.notify(uploads, { prefix: prefixes.inbox });
+} else {
+  // Somebody else's: it may tell of the whole bucket, and others listen, so that the sweep announces on our own.
+  const theirs = new EventTopic("theirs", { existingArn: stage.bucket.uploadsTopicArn });
+  theirs.subscribe("ingest-theirs", ingest, { filter: uploadsUnder(prefixes.inbox) });
+}
 new Schedule("sweep-schedule", { fn: sweep, everyMinutes: stage.sweepEveryMinutes });
 
 const api = new HttpApi("api", { ...stage.api, logRetentionDays: stage.logRetentionDays });
 api.route("GET /hello", hello);
 api.route("$default", query);
+
+/** Of curl, beside the URL. */
+const tryOptions = {
+  token: ' -H "Authorization: Bearer $TOKEN"',
+  iam: pulumi.interpolate` --aws-sigv4 "aws:amz:${aws.getRegionOutput().region}:execute-api" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -H "x-amz-security-token: $AWS_SESSION_TOKEN"`,
+  none: "",
+};
 
 // ── what people need ────────────────────────────────────────────────────────
 export const apiUrl = api.url;
@@ -127,4 +137,4 @@ export const logGroups = {
 };
 export const region = aws.getRegionOutput().region;
 export const imageUri = image.uri;
-export const tryIt = pulumi.interpolate`curl -H "Authorization: Bearer $TOKEN" ${api.url}/tables`;
+export const tryIt = pulumi.interpolate`curl${tryOptions[stage.api.auth]} ${api.url}/tables`;

@@ -68,6 +68,9 @@ export const secretNames = {
   tokens: "tokens",
 } as const;
 
+/** Characters of the shortest token that counts as one. */
+export const leastTokenLength = 16;
+
 /**
  * What a stage's functions run on, by Lambda's names, and what others call it. Everything that depends on the
  * architecture follows from one of these.

@@ -3,8 +3,10 @@ import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { CloudWatchLogsClient, paginateFilterLogEvents } from "@aws-sdk/client-cloudwatch-logs";
 import {
   GetBucketEncryptionCommand,
+  GetBucketOwnershipControlsCommand,
   GetBucketPolicyCommand,
   GetBucketVersioningCommand,
   GetPublicAccessBlockCommand,
@@ -13,7 +15,7 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import { Command } from "commander";
-import { prefixes } from "../app/contract.ts";
+import { environmentNames, prefixes } from "../app/contract.ts";
 import { MillpondError } from "../app/errors.ts";
 import type { DeployedStack } from "./deployed-stack.ts";
 import { docker, requireDocker } from "./docker.ts";
@@ -50,8 +52,9 @@ export function rehearseCommand(): Command {
     .addHelpText(
       "after",
       `
-Needs Docker and Python 3, and no AWS account: the emulator comes from PyPI, to
-.cache/. It takes some minutes, and leaves nothing behind but that.
+Needs Docker and Python 3, and no AWS account: the emulator, ministack, comes
+from PyPI, to .cache/. It takes some minutes, and leaves that and the image. A
+ministack that runs already loses its containers, as the new one removes them.
 Exit code: 0 all went well; 1 something did not; 2 the call is wrong; 130 it was
 interrupted.`,
     )
@@ -153,9 +156,11 @@ async function journey(steps: Steps, { folder, imageId, endpoint, stopped }: Sta
   });
   const deployed = await outputs();
   const { bucketName: Bucket } = deployed;
-  await steps.run("another preview finds nothing to do", async () => {
-    expectThat(await stack.isCurrent(), "it would change something");
-    return { detail: "", value: undefined };
+  await steps.run("another pulumi up changes nothing", async () => {
+    expectThat(await stack.isCurrent(), "its preview would change something");
+    const { same = 0, ...others } = await stack.up();
+    expectThat(Object.keys(others).length === 0, `it made ${JSON.stringify(others)}`);
+    return { detail: `${same} the same`, value: undefined };
   });
   await smoke({ stack: deployed, token, seconds: 60 }, steps);
 
@@ -174,11 +179,31 @@ async function journey(steps: Steps, { folder, imageId, endpoint, stopped }: Sta
     );
     return { detail: `s3://${Bucket}/${Key}`, value: undefined };
   });
-  await steps.run("no secret is in the state or the outputs", async () => {
-    const shown = `${await stack.state()}${JSON.stringify(await stack.outputs())}`;
-    expectThat(!shown.includes(token), "the token is there");
-    return { detail: "", value: undefined };
-  });
+  await steps.run(
+    "no secret is in the state, the outputs, the functions or their logs",
+    async () => {
+      const state = await stack.state();
+      // What the functions are told by their environment is part of it.
+      expectThat(state.includes(environmentNames.secrets), "no function is told where secrets are");
+      const shown = `${state}${JSON.stringify(await stack.outputs())}`;
+      expectThat(!shown.includes(token), "the token is there");
+      const logs = new CloudWatchLogsClient();
+      let lines = 0;
+      for (const logGroupName of Object.values(deployed.logGroups)) {
+        for await (const { events = [] } of paginateFilterLogEvents(
+          { client: logs },
+          { logGroupName },
+        )) {
+          lines += events.length;
+          const told = events.some(({ message }) => message?.includes(token) === true);
+          expectThat(!told, `the token is in ${logGroupName}`);
+        }
+      }
+      logs.destroy();
+      expectThat(lines > 0, "there is no log");
+      return { detail: `${countText(lines, "line")} of logs`, value: undefined };
+    },
+  );
   const change = async (what: string, set: () => Promise<void>, updates: number) =>
     await steps.run(what, async () => {
       await set();
@@ -224,6 +249,9 @@ async function journey(steps: Steps, { folder, imageId, endpoint, stopped }: Sta
     const encryption = await s3.send(new GetBucketEncryptionCommand({ Bucket }));
     const rules = encryption.ServerSideEncryptionConfiguration?.Rules ?? [];
     expectThat(rules.length === 1, "it is no longer encrypted");
+    const ownership = await s3.send(new GetBucketOwnershipControlsCommand({ Bucket }));
+    const [rule] = ownership.OwnershipControls?.Rules ?? [];
+    expectThat(rule?.ObjectOwnership === "BucketOwnerEnforced", "others may own its objects");
     const { Status } = await s3.send(new GetBucketVersioningCommand({ Bucket }));
     expectThat(Status === "Enabled", "it is no longer versioned");
     const { Policy } = await s3.send(new GetBucketPolicyCommand({ Bucket }));

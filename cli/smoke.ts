@@ -14,6 +14,9 @@ import { eventually, interruption, reporter, Steps } from "./steps.ts";
 import { bytesText, secondsText } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 
+/** Milliseconds in which a new API may not be found yet. */
+const settlingMs = 20_000;
+
 /** Its own, so that whatever happens nobody's rows are touched. */
 const table = "millpond_smoke";
 
@@ -34,7 +37,8 @@ export function smokeCommand(): Command {
       `
 With your rights on AWS: s3:PutObject, s3:DeleteObject and s3:ListBucket on the
 stack's bucket, logs:FilterLogEvents on the log of its query function. It uses a
-table of its own, ${table}, and removes it.
+table of its own, ${table}, and removes its rows; the bucket keeps
+their old versions as long as any. Not for a stage with auth iam.
 Exit code: 0 all works; 1 something does not; 2 the call is wrong.`,
     )
     .action(async (options: SmokeOptions) => {
@@ -90,7 +94,12 @@ export async function smoke({ stack, token, seconds }: SmokeTarget, steps: Steps
 
   try {
     await steps.run("the API answers", async () => {
-      const answer = await ask("/hello?name=smoke");
+      // A stage that was just made takes a moment to be known everywhere.
+      const begun = Date.now();
+      const answer = await eventually(seconds, "it did not answer", async () => {
+        const found = await ask("/hello?name=smoke");
+        return found.status === 404 && Date.now() - begun < settlingMs ? undefined : found;
+      });
       expectStatus(200, answer);
       return { detail: apiUrl, value: undefined };
     });
@@ -126,7 +135,9 @@ export async function smoke({ stack, token, seconds }: SmokeTarget, steps: Steps
       const rows = 200_000;
       const answer = await query(`SELECT i, md5(i::TEXT) AS text FROM range(${rows}) t(i)`);
       expectStatus(303, answer);
-      const got = await get(String(answer.headers.location));
+      const location = String(answer.headers.location);
+      uploaded.push(keyIn(location, Bucket));
+      const got = await get(location);
       expectStatus(200, got);
       const lines = got.text.trimEnd().split("\n").length - 1;
       if (lines !== rows) throw new Error(`${lines} of ${rows} rows came`);
@@ -136,21 +147,26 @@ export async function smoke({ stack, token, seconds }: SmokeTarget, steps: Steps
       const id = asked?.headers["x-request-id"];
       if (id === undefined) throw new Error("there is no request to look for");
       const group = stack.logGroups.query;
-      const { CloudWatchLogsClient, FilterLogEventsCommand } = await import(
-        "@aws-sdk/client-cloudwatch-logs"
-      );
+      const { CloudWatchLogsClient, CloudWatchLogsServiceException, paginateFilterLogEvents } =
+        await import("@aws-sdk/client-cloudwatch-logs");
       const logs = new CloudWatchLogsClient({ region });
-      const command = new FilterLogEventsCommand({
+      // Whatever the stage logs, Lambda's own lines have it.
+      const input = {
         logGroupName: group,
-        filterPattern: `{ $.function_request_id = "${String(id)}" }`,
+        filterPattern: `"${String(id)}"`,
         startTime: Date.now() - 15 * 60 * 1000,
-      });
+      };
       try {
         await eventually(seconds, `${group} did not have ${String(id)}`, async () => {
-          const found = await logs.send(command).catch((error: unknown) => {
-            throw awsError(error, "logs:FilterLogEvents", group);
-          });
-          return found.events?.find(({ message }) => message?.includes('"message":"request"'));
+          // A page may be empty, and the next one not.
+          for await (const { events } of paginateFilterLogEvents({ client: logs }, input)) {
+            if (events !== undefined && events.length > 0) return true;
+          }
+          return undefined;
+        }).catch((error: unknown) => {
+          throw error instanceof CloudWatchLogsServiceException
+            ? awsError(error, "logs:FilterLogEvents", group)
+            : error;
         });
       } finally {
         logs.destroy();
@@ -158,7 +174,7 @@ export async function smoke({ stack, token, seconds }: SmokeTarget, steps: Steps
       return { detail: group, value: undefined };
     });
   } finally {
-    await steps.run("what it left is removed", async () => {
+    await steps.always("what it left is removed", async () => {
       const keys = [...uploaded];
       for (const prefix of [prefixes.lake, prefixes.rejected]) {
         const pages = paginateListObjectsV2(
@@ -166,7 +182,9 @@ export async function smoke({ stack, token, seconds }: SmokeTarget, steps: Steps
           { Bucket, Prefix: `${prefix}${table}/` },
         );
         for await (const { Contents } of pages) {
-          keys.push(...(Contents ?? []).map(({ Key }) => Key as string));
+          // Another run's are its own.
+          const names = (Contents ?? []).map(({ Key }) => Key as string);
+          keys.push(...names.filter((key) => key.includes(run)));
         }
       }
       for (const Key of keys) await s3.send(new DeleteObjectCommand({ Bucket, Key }));
@@ -174,4 +192,10 @@ export async function smoke({ stack, token, seconds }: SmokeTarget, steps: Steps
     });
     s3.destroy();
   }
+}
+
+/** The object that a URL of S3 is about, whether the bucket stands in its path or its host. */
+function keyIn(url: string, bucket: string): string {
+  const path = decodeURIComponent(new URL(url).pathname.slice(1));
+  return path.startsWith(`${bucket}/`) ? path.slice(bucket.length + 1) : path;
 }

@@ -71,6 +71,13 @@ export class Steps {
     }
   }
 
+  /** One that cleans up: it runs also where all else was stopped. */
+  async always(step: string, work: () => Promise<StepOutcome<unknown>>): Promise<void> {
+    const steps = new Steps(this.#report);
+    await steps.run(step, work);
+    this.failed += steps.failed;
+  }
+
   /** One without which the rest makes no sense. @throws MillpondError `step` where it fails */
   async must<T>(step: string, work: () => Promise<StepOutcome<T>>): Promise<T> {
     const before = this.failed;
@@ -116,7 +123,6 @@ export function interruption(): AbortSignal {
     process.stderr.write("interrupted: cleaning up, Ctrl-C again to leave it\n");
     controller.abort(new MillpondError("interrupted", `ended by ${signal}`));
   };
-  process.once("SIGINT", stop);
-  process.once("SIGTERM", stop);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, stop);
   return controller.signal;
 }

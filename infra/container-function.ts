@@ -113,7 +113,8 @@ export class ContainerFunction extends pulumi.ComponentResource {
             logFormat: "JSON",
             logGroup: logGroup.name,
             applicationLogLevel: applicationLevel(args.logLevel ?? "info"),
-            systemLogLevel: "WARN",
+            // Lambda's own lines of each request: time, memory, start.
+            systemLogLevel: "INFO",
           },
           tracingConfig: { mode: args.tracing === true ? "Active" : "PassThrough" },
           tags: stageTags(),

@@ -18,7 +18,7 @@ export interface DataBucketArgs {
   protect?: boolean;
   /** Days that old versions of objects are kept. @default 30 */
   noncurrentDays?: number;
-  /** Prefixes whose objects go after a day. @default [] */
+  /** Prefixes whose objects go after a day, and their last versions a day later. @default [] */
   shortLived?: readonly string[];
   /** Origins of pages that may read and upload by presigned URLs. @default [] */
   corsOrigins?: readonly string[];
@@ -139,7 +139,8 @@ export class DataBucket extends pulumi.ComponentResource {
     new aws.s3.BucketLifecycleConfiguration(
       `${name}-lifecycle`,
       { bucket: bucket.id, rules: lifecycleRules(args) },
-      { parent: this, dependsOn: [versioning] },
+      // Without it what is short-lived would stay for ever in the bucket that stays.
+      { ...guard, dependsOn: [versioning] },
     );
     if (args.corsOrigins !== undefined && args.corsOrigins.length > 0) {
       new aws.s3.BucketCorsConfiguration(
@@ -176,12 +177,16 @@ function lifecycleRules({ noncurrentDays = 30, shortLived = [] }: DataBucketArgs
       status: "Enabled",
       filter: { prefix: "" },
       noncurrentVersionExpiration: { noncurrentDays },
+      // What is left of an object when its last old version is gone.
+      expiration: { expiredObjectDeleteMarker: true },
     },
     ...shortLived.map((prefix) => ({
       id: prefix.replace(/\/$/, ""),
       status: "Enabled",
       filter: { prefix },
       expiration: { days: 1 },
+      // Expired means one version older, in a bucket with versions.
+      noncurrentVersionExpiration: { noncurrentDays: 1 },
     })),
   ];
 }

@@ -17,6 +17,11 @@ export interface SubscribeOptions {
   filter?: Record<string, unknown>;
 }
 
+/** Events of S3 about keys that begin so. @see https://docs.aws.amazon.com/sns/latest/dg/string-value-matching.html */
+export function uploadsUnder(prefix: string): Record<string, unknown> {
+  return { Records: { s3: { object: { key: [{ prefix }] } } } };
+}
+
 /** A topic of SNS: publishers on one side, functions that subscribe on the other. */
 export class EventTopic extends pulumi.ComponentResource {
   readonly arn: pulumi.Output<string>;

@@ -8,7 +8,7 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { DataBucketArgs } from "./data-bucket.ts";
 import { stageName, stageTags } from "./names.ts";
-import type { StageConfig } from "./stage-config.ts";
+import { bucketNames, type StageConfig } from "./stage-config.ts";
 
 type Found = Pick<DataBucketArgs, "bucketName" | "mode">;
 
@@ -35,6 +35,12 @@ export async function findDataBucket(
   // Names are taken for the whole world, so the account is in it; and so that it is found again, nothing random.
   const bucketName =
     `${pulumi.getProject()}-${pulumi.getStack()}-${accountId}-${region}`.toLowerCase();
+  if (!bucketNames.test(bucketName)) {
+    throw new pulumi.RunError(
+      `${bucketName} can't be the name of a bucket (63 characters at most, and of letters, digits, "." and "-"): ` +
+        "give the stack another name, pulumi stack rename <name>, or name a bucket, pulumi config set bucketName <bucket>",
+    );
+  }
   return { bucketName, mode: (await isLeftBehind(bucketName)) ? "adopt" : "create" };
 }
 
@@ -95,10 +101,18 @@ async function checkNotifications(bucketName: string, ownTopic: string): Promise
 /** Configured as the AWS provider is, so that both speak with the same account. */
 function clientOfProvider(): S3Client {
   const config = new pulumi.Config("aws");
+  for (const key of ["assumeRole", "assumeRoles", "sharedCredentialsFiles"]) {
+    if (config.get(key) === undefined) continue;
+    throw new pulumi.RunError(
+      `aws:${key} is known to the provider, but not to the search for the bucket, which would ask another account: ` +
+        `assume the role outside, by AWS_PROFILE or keys, and pulumi config rm aws:${key}`,
+    );
+  }
   const region = config.get("region");
   const profile = config.get("profile");
   const accessKeyId = config.get("accessKey");
   const secretAccessKey = config.get("secretKey");
+  const sessionToken = config.get("token");
   const endpoint = (config.getObject<{ s3?: string }[]>("endpoints") ?? []).find(
     ({ s3 }) => s3,
   )?.s3;
@@ -107,7 +121,13 @@ function clientOfProvider(): S3Client {
     ...(profile === undefined ? {} : { profile }),
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(accessKeyId !== undefined && secretAccessKey !== undefined
-      ? { credentials: { accessKeyId, secretAccessKey } }
+      ? {
+          credentials: {
+            accessKeyId,
+            secretAccessKey,
+            ...(sessionToken === undefined ? {} : { sessionToken }),
+          },
+        }
       : {}),
     forcePathStyle: config.getBoolean("s3UsePathStyle") ?? false,
   });

@@ -22,7 +22,11 @@ export class BucketGrants {
     this.#bucketArn = bucketArn;
   }
 
-  /** Read objects, and hear that one isn't there: without the right to list S3 says "forbidden" in place of "not found". */
+  /**
+   * Read objects, and hear that one isn't there: without the right to list S3 says "forbidden" in place of "not found". HEAD and GET
+   * are judged by that right, and name no prefix: hence a condition that holds where there is none, and with it the right to see the
+   * names, though not the contents, of all keys.
+   */
   read(fn: ContainerFunction, { prefix }: PrefixOptions): void {
     fn.allow(
       `${word(prefix)}-read`,
@@ -43,20 +47,19 @@ export class BucketGrants {
 
   /** List objects. */
   list(fn: ContainerFunction, { prefix }: PrefixOptions): void {
-    fn.allow(`${word(prefix)}-list`, this.#listing(prefix));
+    fn.allow(`${word(prefix)}-list`, this.#listing(prefix, "StringLike"));
   }
 
   #objects(sid: string, actions: readonly string[], prefix: string): Statement {
     return { sid, actions, resources: [pulumi.interpolate`${this.#bucketArn}/${prefix}*`] };
   }
 
-  #listing(prefix: string): Statement {
+  #listing(prefix: string, operator = "StringLikeIfExists"): Statement {
     return {
       sid: "List",
       actions: listActions,
       resources: [this.#bucketArn],
-      // IfExists: HEAD and GET of what isn't there are judged by this, too, and name no prefix.
-      condition: { StringLikeIfExists: { "s3:prefix": [`${prefix}*`] } },
+      condition: { [operator]: { "s3:prefix": [`${prefix}*`] } },
     };
   }
 }

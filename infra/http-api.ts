@@ -56,8 +56,15 @@ export class HttpApi extends pulumi.ComponentResource {
               corsConfiguration: {
                 allowOrigins: [...cors],
                 allowMethods: ["GET", "POST"],
-                allowHeaders: ["authorization", "content-type", "accept"],
-                exposeHeaders: ["etag", "x-request-id", "x-millpond-rows", "x-millpond-elapsed"],
+                // A page can't follow a redirect to the bucket: by Prefer it is told the URL.
+                allowHeaders: ["authorization", "content-type", "accept", "prefer"],
+                exposeHeaders: [
+                  "etag",
+                  "preference-applied",
+                  "x-request-id",
+                  "x-millpond-rows",
+                  "x-millpond-elapsed",
+                ],
                 maxAge: 3600,
               },
             }),

@@ -25,7 +25,10 @@ export class LambdaImage extends pulumi.ComponentResource {
 
   constructor(name: string, args: LambdaImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("millpond:infra:LambdaImage", name, {}, opts);
-    if (args.imageUri !== undefined) {
+    const repositoryName = stageName(name);
+    // Rolled back within its own repository: that must not go, as the image would go with it.
+    const own = args.imageUri?.includes(`/${repositoryName}@`) === true;
+    if (args.imageUri !== undefined && !own) {
       this.uri = pulumi.output(args.imageUri);
       this.nodes = {};
       this.registerOutputs({ uri: this.uri });
@@ -34,7 +37,7 @@ export class LambdaImage extends pulumi.ComponentResource {
     const repository = new awsx.ecr.Repository(
       `${name}-repository`,
       {
-        name: stageName(name),
+        name: repositoryName,
         // Images are made anew from the source; with one left in it a repository can't be removed.
         forceDelete: true,
         imageScanningConfiguration: { scanOnPush: true },
@@ -51,6 +54,12 @@ export class LambdaImage extends pulumi.ComponentResource {
       },
       { parent: this },
     );
+    if (args.imageUri !== undefined) {
+      this.uri = pulumi.output(args.imageUri);
+      this.nodes = { repository };
+      this.registerOutputs({ uri: this.uri });
+      return;
+    }
     const image = new awsx.ecr.Image(
       `${name}-image`,
       {

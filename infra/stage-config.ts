@@ -3,6 +3,7 @@ import {
   type Architecture,
   architectureNames,
   environmentNames,
+  leastTokenLength,
   secretNames,
 } from "../app/contract.ts";
 
@@ -65,6 +66,10 @@ const retentions = [
   1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653,
 ];
 
+/** @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
+export const bucketNames = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+const topicArns = /^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w.-]+$/;
+
 /** Lambda sets these itself and refuses them. @see https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html */
 const reserved = /^(_HANDLER|_X_AMZN_TRACE_ID|AWS_(?!LAMBDA_EXEC_WRAPPER$).*|LAMBDA_.*|TZ)$/;
 
@@ -103,8 +108,49 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
       "manageNotifications true",
     );
   }
-  const secrets = read.strings("secrets");
+  if (existing !== undefined && !bucketNames.test(existing)) {
+    read.problem("bucketName", `can't be a bucket's name: "${existing}":`, "bucketName <bucket>");
+  }
+  if (uploadsTopicArn !== undefined && !topicArns.test(uploadsTopicArn)) {
+    read.problem(
+      "uploadsTopicArn",
+      `must be a topic's ARN, got "${uploadsTopicArn}":`,
+      "uploadsTopicArn arn:aws:sns:<region>:<account>:<name>",
+    );
+  }
+  if (existing === undefined && manageNotifications) {
+    read.problem(
+      "manageNotifications",
+      "is for a bucket that is there already:",
+      "bucketName <bucket>",
+    );
+  }
+  const corsOrigins = read.list("corsOrigins");
+  for (const origin of corsOrigins) {
+    if (/^(\*|https?:\/\/[^/\s*]+)$/.test(origin)) continue;
+    read.problem(
+      "corsOrigins",
+      `must be https://<host>[:<port>], without a path, got "${origin}":`,
+      `--path 'corsOrigins[0]' https://<host>`,
+    );
+  }
+  if (auth === "iam" && corsOrigins.length > 0) {
+    read.problem(
+      "corsOrigins",
+      "goes with tokens alone: what a browser asks before a call carries no signature:",
+      "auth token",
+    );
+  }
+  const secrets = read.strings("secrets", { objects: true });
   const environment = read.strings("environment");
+  const { [secretNames.tokens]: tokens } = secrets;
+  if (tokens !== undefined && !usableTokens(tokens)) {
+    read.problem(
+      "secrets",
+      `has tokens that no function takes: each needs ${leastTokenLength} characters or more, without a space:`,
+      `--secret --path 'secrets.${secretNames.tokens}' "$(openssl rand -hex 24)"`,
+    );
+  }
   if (auth === "token" && secrets[secretNames.tokens] === undefined) {
     read.problem(
       "secrets",
@@ -144,11 +190,11 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
         `${name} is a name that Lambda does not take:`,
         `--path 'environment.<another name>' …`,
       );
-    } else if (own.has(name) && name !== environmentNames.queryDeadlineSeconds) {
+    } else if (own.has(name)) {
       read.problem(
         "environment",
-        `${name} is set by the stack:`,
-        `--path 'environment.<another name>' …`,
+        `${name} is Millpond's own, and follows from other settings, which Pulumi.yaml lists:`,
+        `logLevel, queryTimeoutSeconds, …`,
       );
     }
   }
@@ -182,7 +228,7 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
     encryptTopic: read.flag("encryptTopic", false),
     api: {
       auth,
-      corsOrigins: read.list("corsOrigins"),
+      corsOrigins,
       requestsPerSecond: read.number("requestsPerSecond", 50, 1, 10_000, "requests a second"),
       burst: read.number("burst", 100, 1, 5000, "requests"),
     },
@@ -193,6 +239,22 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
   };
   read.throwProblems();
   return stage;
+}
+
+/** One token, or a JSON object of them, as the functions take it: what they would refuse is refused before. */
+function usableTokens(text: string): boolean {
+  const usable = (token: unknown) =>
+    typeof token === "string" && token.length >= leastTokenLength && /^\S+$/.test(token);
+  if (!/^["{[]/.test(text.trim())) return usable(text.trim());
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) return false;
+    const tokens = Object.values(parsed);
+    return tokens.length > 0 && tokens.every(usable);
+  } catch {
+    // The error would quote the text.
+    return false;
+  }
 }
 
 /** Reads values, and collects what is wrong with them, so that a person hears of all at once. */
@@ -230,12 +292,18 @@ class Reader {
   }
 
   number(key: string, standard: number, least: number, most: number, unit: string): number {
-    return this.optionalNumber(key, least, most, unit) ?? standard;
+    const text = this.text(key);
+    return text === undefined ? standard : this.#inRange(text, key, least, most, unit);
   }
 
+  /** 0 stands for nothing, as Pulumi takes no setting without a default. */
   optionalNumber(key: string, least: number, most: number, unit: string): number | undefined {
     const text = this.text(key);
-    if (text === undefined || (text === "0" && least > 0)) return undefined;
+    if (text === undefined || text === "0") return undefined;
+    return this.#inRange(text, key, least, most, unit);
+  }
+
+  #inRange(text: string, key: string, least: number, most: number, unit: string): number {
     const value = Number(text);
     if (!/^\d+$/.test(text) || value < least || value > most) {
       this.problem(
@@ -276,15 +344,26 @@ class Reader {
     return [];
   }
 
-  strings(key: string): Record<string, string> {
+  /** @param objects whether a value may be an object, which is written as JSON @default false */
+  strings(key: string, { objects = false } = {}): Record<string, string> {
     const value = this.#object(key);
     if (value === undefined) return {};
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
       this.problem(key, "must be an object of texts:", `--path '${key}.<name>' <text>`);
       return {};
     }
-    // A number or a boolean in the file is what somebody wrote without quotes.
-    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, String(one)]));
+    const texts: [string, string][] = [];
+    for (const [name, one] of Object.entries(value) as [string, unknown][]) {
+      if (typeof one !== "object" || one === null) {
+        // A number or a boolean in the file is what somebody wrote without quotes.
+        texts.push([name, String(one)]);
+      } else if (objects) {
+        texts.push([name, JSON.stringify(one)]);
+      } else {
+        this.problem(key, `has ${name}, which is no text:`, `--path '${key}.${name}' <text>`);
+      }
+    }
+    return Object.fromEntries(texts);
   }
 
   #object(key: string): unknown {

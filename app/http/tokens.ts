@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import * as v from "valibot";
+import { leastTokenLength } from "../contract.ts";
 import { MillpondError } from "../errors.ts";
 
 /** Who may ask: a token for each client, by the client's name. */
@@ -17,14 +18,13 @@ export function parseTokens(secret: string): Tokens {
   if (parsed.success) return parsed.output;
   throw new MillpondError(
     "secret-invalid",
-    `the secret tokens must be one token, or {"<client>": "<token>"}, each of ${leastLength} characters or more without a space`,
+    `the secret tokens must be one token, or {"<client>": "<token>"}, each of ${leastTokenLength} characters or more without a space`,
   );
 }
 
-const leastLength = 16;
 const tokensSchema = v.pipe(
   v.custom<object>((value) => !Array.isArray(value)),
-  v.record(v.string(), v.pipe(v.string(), v.regex(/^\S+$/), v.minLength(leastLength))),
+  v.record(v.string(), v.pipe(v.string(), v.regex(/^\S+$/), v.minLength(leastTokenLength))),
   v.check((tokens) => Object.keys(tokens).length > 0),
 );
 

@@ -63,7 +63,7 @@ export async function startEmulator({
 }: EmulatorOptions = {}): Promise<Emulator | { missing: string }> {
   const missing = await installPython();
   if (missing !== undefined) return { missing };
-  const port = wanted === 0 ? await freePort() : wanted;
+  const port = await freePort(wanted);
   const endpoint = `http://127.0.0.1:${port}`;
   const child = spawn(path.join(venv, "bin/ministack"), {
     // A function in a container reaches it by the address of the bridge.
@@ -130,9 +130,17 @@ export async function extensionFor(platform: string): Promise<string> {
   return folder;
 }
 
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
+/** @throws Error where the one that is wanted is taken */
+async function freePort(wanted: number): Promise<number> {
+  const server = net.createServer().listen(wanted, "127.0.0.1");
+  await new Promise<void>((resolve, reject) => {
+    server.once("listening", resolve);
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EADDRINUSE") reject(error);
+      else
+        reject(new Error(`port ${wanted} is taken: --port <another>, or --port 0 for a free one`));
+    });
+  });
   const { port } = server.address() as net.AddressInfo;
   await new Promise((resolve) => server.close(resolve));
   return port;
@@ -150,6 +158,7 @@ async function untilItAnswers(url: string, child: ChildProcess): Promise<void> {
 }
 
 async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise((resolve) => child.once("exit", resolve));
   child.kill("SIGTERM");
   const late = setTimeout(() => child.kill("SIGKILL"), 5000);

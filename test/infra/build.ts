@@ -7,6 +7,8 @@ export interface Recorded {
   inputs: Record<string, unknown>;
   /** What the resource was created with beside its inputs. */
   options: pulumi.CustomResourceOptions;
+  /** Names of the resources that it waits for. */
+  after: string[];
 }
 
 export interface Built<T> {
@@ -21,6 +23,12 @@ export interface Built<T> {
 
 export const account = "111122223333";
 export const region = "eu-central-1";
+
+/** By the name that the program gave each; Pulumi keeps it under a name that its types leave out. */
+function namesOf(dependsOn: pulumi.CustomResourceOptions["dependsOn"]): string[] {
+  const all = Array.isArray(dependsOn) ? dependsOn : dependsOn === undefined ? [] : [dependsOn];
+  return all.map((one) => String((one as unknown as { __name?: string }).__name)).sort();
+}
 
 /** What a resource is known by once it is made: made up, but the same each time. */
 function outputsOf(type: string, name: string, inputs: Record<string, unknown>) {
@@ -66,6 +74,7 @@ export async function build<T>(
           name,
           inputs: inputs as Record<string, unknown>,
           options: options.get(id(type, name)) ?? {},
+          after: namesOf(options.get(id(type, name))?.dependsOn),
         });
         return {
           id: `${name}-id`,

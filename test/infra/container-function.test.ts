@@ -54,9 +54,9 @@ describe("ContainerFunction", () => {
       logFormat: "JSON",
       logGroup: "/aws/lambda/millpond-dev-ingest-image",
       applicationLogLevel: "DEBUG",
-      systemLogLevel: "WARN",
+      systemLogLevel: "INFO",
     });
-    expect(one(fn).options.dependsOn).to.have.length(2);
+    expect(one(fn).after).to.deep.equal(["ingest-basics", "ingest-log"]);
   });
 
   it("may write its log, and nothing else", async () => {

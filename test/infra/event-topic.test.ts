@@ -31,7 +31,10 @@ describe("EventTopic", () => {
     expect(one(subscription).inputs).to.include({ protocol: "lambda", topic: topicArn });
     expect(one(subscription).inputs).to.not.have.any.keys("filterPolicy", "filterPolicyScope");
     // The permission, and the policy of the queue.
-    expect(one(subscription).options.dependsOn).to.have.length(2);
+    expect(one(subscription).after).to.deep.equal([
+      "ingest-permission",
+      "ingest-undelivered-policy",
+    ]);
   });
 
   it("keeps what can't be delivered in a queue that only it may write to", async () => {

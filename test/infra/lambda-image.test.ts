@@ -42,6 +42,14 @@ describe("LambdaImage", () => {
     });
   }
 
+  it("is not built where config names one of its own, which stays where it is", async () => {
+    const imageUri = `${account}.dkr.ecr.eu-central-1.amazonaws.com/millpond-dev-functions@sha256:${"b".repeat(64)}`;
+    const { all, one } = await made({ imageUri });
+
+    expect(all("awsx:ecr:Image")).to.deep.equal([]);
+    expect(one("awsx:ecr:Repository").inputs["name"]).to.equal("millpond-dev-functions");
+  });
+
   it("is not built where config names one", async () => {
     const imageUri = `repository@sha256:${"b".repeat(64)}`;
     const { all, value } = await made({ imageUri });

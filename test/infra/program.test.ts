@@ -22,6 +22,8 @@ describe("the program", () => {
   /** Names of buckets that are there. */
   const buckets = new Set<string>();
   let tags: Record<string, string>;
+  /** What S3 answers to everything. Undefined: what there is. */
+  let status: number | undefined;
   /** What the buckets' notifications are, in S3's XML. */
   let notifications: string;
   let runs = 0;
@@ -30,6 +32,10 @@ describe("the program", () => {
     // As much of S3 as the search for the bucket asks.
     server = http.createServer((request, response) => {
       const name = request.url?.split(/[/?]/)[1] ?? "";
+      if (status !== undefined) {
+        response.writeHead(status).end();
+        return;
+      }
       if (!buckets.has(name)) {
         response.writeHead(404).end();
         return;
@@ -52,6 +58,7 @@ describe("the program", () => {
   beforeEach(() => {
     buckets.clear();
     notifications = "";
+    status = undefined;
     tags = { project: "millpond", stack: "dev", "managed-by": "pulumi" };
   });
 
@@ -75,7 +82,8 @@ describe("the program", () => {
     Object.fromEntries(
       built.all("aws:lambda/function:Function").map(({ name, inputs }) => [name, inputs]),
     );
-  const bucketName = `millpond-dev-${account}-${region}`;
+  const bucketOf = (stack: string) => `millpond-${stack}-${account}-${region}`;
+  const bucketName = bucketOf("dev");
 
   for (const stack of ["dev", "prod"]) {
     describe(`for ${stack}`, () => {
@@ -168,14 +176,107 @@ describe("the program", () => {
         );
         const rules = inputs["rules"] as { expiration?: object; filter: object }[];
 
-        expect(rules.filter(({ expiration }) => expiration !== undefined)).to.deep.equal([
+        const days = rules.filter(
+          ({ expiration }) => expiration !== undefined && "days" in expiration,
+        );
+        expect(days).to.deep.equal([
           {
             id: "results",
             status: "Enabled",
             filter: { prefix: "results/" },
             expiration: { days: 1 },
+            noncurrentVersionExpiration: { noncurrentDays: 1 },
           },
         ]);
+      });
+
+      it("has each function called by what it is for, with what it is to know", () => {
+        const arn = (name: string) =>
+          built.one("aws:lambda/function:Function", `${name}-function`).inputs["name"];
+        const of = (name: string) => {
+          const { inputs } = built.one("aws:lambda/function:Function", `${name}-function`);
+          const { environment, timeout, memorySize, tracingConfig } = inputs;
+          const { variables } = environment as { variables: Record<string, string> };
+          return { ...variables, timeout, memorySize, ...(tracingConfig as object) };
+        };
+        const store = { MILLPOND_STORE: `s3://${bucketOf(stack)}`, MILLPOND_ARCHITECTURE: "arm64" };
+        const mode = stack === "prod" ? "Active" : "PassThrough";
+
+        expect(of("hello")).to.deep.equal({ ...store, timeout: 30, memorySize: 1024, mode });
+        expect(of("ingest")).to.deep.equal({
+          ...store,
+          MILLPOND_DISK_MIB: "2048",
+          timeout: 300,
+          memorySize: 1769,
+          mode,
+        });
+        expect(of("query")).to.deep.equal({
+          ...store,
+          MILLPOND_DISK_MIB: "1024",
+          MILLPOND_QUERY_DEADLINE_SECONDS: "25",
+          MILLPOND_AUTH: "token",
+          MILLPOND_SECRETS: `/millpond/${stack}/`,
+          timeout: 29,
+          memorySize: 1769,
+          mode,
+        });
+        expect(of("sweep")).to.deep.equal({
+          ...store,
+          MILLPOND_TOPIC: `arn:aws:sns:${region}:${account}:millpond-${stack}-uploads`,
+          timeout: 900,
+          memorySize: 1024,
+          mode,
+        });
+
+        const integrations = Object.fromEntries(
+          built
+            .all("aws:apigatewayv2/integration:Integration")
+            .map(({ name, inputs }) => [`integrations/${name}-id`, inputs["integrationUri"]]),
+        );
+        const routes = built
+          .all("aws:apigatewayv2/route:Route")
+          .map(({ inputs }) => [inputs["routeKey"], integrations[String(inputs["target"])]]);
+        expect(routes).to.have.deep.members([
+          ["GET /hello", `invoke:${arn("hello")}`],
+          ["$default", `invoke:${arn("query")}`],
+        ]);
+        for (const { name, after } of built.all("aws:apigatewayv2/integration:Integration")) {
+          expect(after).to.deep.equal([name.replace(/integration$/, "permission")]);
+        }
+        const subscription = built.one("aws:sns/topicSubscription:TopicSubscription");
+        expect(String(subscription.inputs["endpoint"])).to.match(/:millpond-\w+-ingest-image$/);
+        const schedule = built.one("aws:scheduler/schedule:Schedule");
+        const { arn: target } = schedule.inputs["target"] as { arn: string };
+        expect(target).to.match(/:millpond-\w+-sweep-image$/);
+        expect(schedule.after).to.deep.equal(["sweep-schedule-invoke"]);
+        const { inputs } = built.one("aws:s3/bucketNotification:BucketNotification");
+        expect(inputs["topics"]).to.deep.include.members([
+          {
+            topicArn: `arn:aws:sns:${region}:${account}:millpond-${stack}-uploads`,
+            events: ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"],
+            filterPrefix: "inbox/",
+          },
+        ]);
+        const retentions = built
+          .all("aws:cloudwatch/logGroup:LogGroup")
+          .map((group) => group.inputs["retentionInDays"]);
+        expect(new Set(retentions)).to.deep.equal(new Set([stack === "prod" ? 90 : 7]));
+        const failing = built
+          .all("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig")
+          .map(({ inputs: { maximumRetryAttempts }, name, after }) => [
+            name,
+            maximumRetryAttempts,
+            after,
+          ]);
+        expect(failing).to.have.deep.members([
+          ["ingest-events", 2, ["ingest-basics"]],
+          ["sweep-events", 1, ["sweep-basics"]],
+        ]);
+        expect(built.one("aws:apigatewayv2/stage:Stage").inputs["autoDeploy"]).to.equal(true);
+        expect(built.one("aws:s3/bucketPolicy:BucketPolicy").after).to.deep.equal(["data-access"]);
+        expect(
+          built.one("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration").after,
+        ).to.deep.equal(["data-versioning"]);
       });
 
       it("protects the data as its configuration says, and keeps it in any case", () => {
@@ -209,16 +310,23 @@ describe("the program", () => {
     expect(message).to.contain(`pulumi config set bucketName ${bucketName}`);
   });
 
-  it("uses a bucket and a topic that are there, and changes neither", async () => {
+  it("uses a bucket and a topic that are there, changes neither, and announces on its own", async () => {
     const topic = `arn:aws:sns:${region}:${account}:theirs`;
     const built = await run("dev", { bucketName: "theirs", uploadsTopicArn: topic });
 
     expect(built.all("aws:s3/bucket:Bucket")).to.deep.equal([]);
     expect(built.all("aws:s3/bucketNotification:BucketNotification")).to.deep.equal([]);
     expect(built.all("aws:sns/topicPolicy:TopicPolicy")).to.deep.equal([]);
-    expect(built.one("aws:sns/topicSubscription:TopicSubscription").inputs["topic"]).to.equal(
-      topic,
-    );
+    const own = `arn:aws:sns:${region}:${account}:millpond-dev-uploads`;
+    const subscriptions = built
+      .all("aws:sns/topicSubscription:TopicSubscription")
+      .map(({ inputs }) => [inputs["topic"], inputs["filterPolicy"], inputs["filterPolicyScope"]]);
+    expect(subscriptions).to.have.deep.members([
+      [own, undefined, undefined],
+      [topic, '{"Records":{"s3":{"object":{"key":[{"prefix":"inbox/"}]}}}}', "MessageBody"],
+    ]);
+    const sweep = built.one("aws:lambda/function:Function", "sweep-function").inputs["environment"];
+    expect(sweep).to.have.nested.property("variables.MILLPOND_TOPIC", own);
   });
 
   it("sets the notifications of a bucket that is there only where it is told to", async () => {
@@ -278,6 +386,28 @@ describe("the program", () => {
     };
     expect(spill("ingest-function")).to.equal("512");
     expect(spill("query-function")).to.equal("1024");
+  });
+
+  it("searches in no other account than the provider's", async () => {
+    for (const key of ["assumeRole", "assumeRoles"]) {
+      const message = await run("dev", { [`aws:${key}`]: "{}" }).then(
+        () => "it was searched",
+        (error: Error) => error.message,
+      );
+
+      expect(message).to.contain(`aws:${key} is known to the provider, but not to the search`);
+    }
+  });
+
+  it("says what a bucket of its name that it may not see can be", async () => {
+    status = 403;
+
+    const message = await run("dev").then(
+      () => "it was taken",
+      (error: Error) => error.message,
+    );
+
+    expect(message).to.contain(`can't tell whether there is a bucket ${bucketName}`);
   });
 
   it("asks for signatures in place of tokens where config says so", async () => {

@@ -46,6 +46,16 @@ describe("stageConfig", () => {
     expect(message).to.not.contain("0123456789abcdef0123");
   });
 
+  it("takes a token for each client, as an object or as its JSON", async () => {
+    const clients = '{"alice":"0123456789abcdef","bob":"fedcba9876543210"}';
+    for (const tokens of [clients, JSON.stringify(clients)]) {
+      const { secrets } = await read({ secrets: `{"tokens": ${tokens}}` });
+
+      const value = await new Promise((resolve) => secrets["tokens"]?.apply(resolve));
+      expect(value).to.equal(clients);
+    }
+  });
+
   it("keeps secrets secret", async () => {
     const stage = await read({});
 
@@ -93,7 +103,29 @@ describe("stageConfig", () => {
     [{ environment: '{"_HANDLER": "x"}' }, "_HANDLER is a name that Lambda does not take"],
     [
       { environment: '{"MILLPOND_STORE": "x"}' },
-      "millpond:environment MILLPOND_STORE is set by the stack",
+      "millpond:environment MILLPOND_STORE is Millpond's own, and follows from other settings",
+    ],
+    [
+      { environment: '{"MILLPOND_QUERY_DEADLINE_SECONDS": "5"}' },
+      "MILLPOND_QUERY_DEADLINE_SECONDS is Millpond's own",
+    ],
+    [{ environment: '{"a1": {"b": 1}}' }, "millpond:environment has a1, which is no text"],
+    [{ secrets: '{"tokens": "short"}' }, "millpond:secrets has tokens that no function takes"],
+    [{ secrets: '{"tokens": {"alice": "short"}}' }, "has tokens that no function takes"],
+    [{ secrets: '{"tokens": "with a space in between"}' }, "has tokens that no function takes"],
+    [{ secrets: '{"tokens": {}}' }, "has tokens that no function takes"],
+    [{ queryMemoryMiB: "0" }, "must be a whole number of MiB from 512 to 10240"],
+    [{ noncurrentDays: "0" }, "must be a whole number of days from 1 to 3650"],
+    [{ bucketName: "Not A Bucket" }, `can't be a bucket's name: "Not A Bucket"`],
+    [{ manageNotifications: "true" }, "manageNotifications is for a bucket that is there already"],
+    [
+      { bucketName: "theirs", uploadsTopicArn: "foo" },
+      `millpond:uploadsTopicArn must be a topic's ARN, got "foo"`,
+    ],
+    [{ corsOrigins: '["https://a.io/"]' }, "must be https://<host>[:<port>], without a path"],
+    [
+      { auth: "iam", secrets: "{}", corsOrigins: '["https://a.io"]' },
+      "millpond:corsOrigins goes with tokens alone",
     ],
     [{ environment: '{"tokens": "x"}' }, "millpond:environment and secrets both have tokens"],
     [{ environment: "[1]" }, "millpond:environment must be an object of texts"],
@@ -106,7 +138,7 @@ describe("stageConfig", () => {
 
   it("says all that is wrong at once, and nothing of a secret", async () => {
     const message = await problem({
-      secrets: '{"tokens": "do-not-print-me", "with space": "nor-me"}',
+      secrets: '{"tokens": "do-not-print-me-at-all", "with space": "nor-me"}',
       queryMemoryMiB: "1",
       architecture: "mips",
     });
