@@ -17,6 +17,13 @@ export interface LambdaImageArgs {
 /** Images that are kept although no tag names them any more: as many roll-backs find theirs. */
 const keptImages = 20;
 
+/**
+ * The build inside awsx's image removes what it pushed when it goes, and that may be what the functions run by then: where a
+ * stage is rolled back to its digest, or promoted. The repository goes with all images when the stack does.
+ */
+export const keepPushed: pulumi.ResourceTransform = ({ type, props, opts }) =>
+  type.startsWith("docker-build:") ? { props, opts: { ...opts, retainOnDelete: true } } : undefined;
+
 /** The image of the functions: built for their architecture and pushed, or one that was pushed before. */
 export class LambdaImage extends pulumi.ComponentResource {
   /** With its digest, so that a function runs just this image. */
@@ -68,7 +75,7 @@ export class LambdaImage extends pulumi.ComponentResource {
         dockerfile: args.dockerfile ?? "docker/Dockerfile",
         platform: architectures[args.architecture].platform,
       },
-      { parent: this },
+      { parent: this, retainOnDelete: true, transforms: [keepPushed] },
     );
     this.uri = image.imageUri;
     this.nodes = { repository, image };

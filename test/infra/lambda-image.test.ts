@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { LambdaImage, type LambdaImageArgs } from "../../infra/lambda-image.ts";
+import { keepPushed, LambdaImage, type LambdaImageArgs } from "../../infra/lambda-image.ts";
 import { account, build } from "./build.ts";
 
 describe("LambdaImage", () => {
@@ -39,8 +39,21 @@ describe("LambdaImage", () => {
         dockerfile: "docker/Dockerfile",
         platform,
       });
+      expect(one("awsx:ecr:Image").options.retainOnDelete).to.equal(true);
     });
   }
+
+  it("keeps what was pushed when it is no longer built here, as functions may run it", () => {
+    const args = { custom: true, name: "x", props: { push: true }, opts: { protect: true } };
+
+    expect(keepPushed({ ...args, type: "docker-build:index:Image" })).to.deep.equal({
+      props: { push: true },
+      opts: { protect: true, retainOnDelete: true },
+    });
+    expect(keepPushed({ ...args, type: "aws:ecr/lifecyclePolicy:LifecyclePolicy" })).to.equal(
+      undefined,
+    );
+  });
 
   it("is not built where config names one of its own, which stays where it is", async () => {
     const imageUri = `${account}.dkr.ecr.eu-central-1.amazonaws.com/millpond-dev-functions@sha256:${"b".repeat(64)}`;

@@ -1,0 +1,367 @@
+import fs from "node:fs/promises";
+import path from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { DuckDBInstance } from "@duckdb/node-api";
+import { prefixes } from "../../app/contract.ts";
+import type { Engine } from "../../app/engine/engine.ts";
+import { objectMessage } from "../../app/events/s3-event.ts";
+import { createHandler as createIngest } from "../../app/functions/ingest.ts";
+import { createHandler as createSweep } from "../../app/functions/sweep.ts";
+import { outputKey, rejectionKey } from "../../app/lake/derived-key.ts";
+import { decodeOutputMetadata } from "../../app/lake/output-metadata.ts";
+import { parseRejection } from "../../app/lake/rejection.ts";
+import { createLogger } from "../../app/logger.ts";
+import type { Pond } from "../../app/pond.ts";
+import { localContext } from "../../cli/local-context.ts";
+import { MemoryBucket, MemoryStore } from "./memory-bucket.ts";
+import { applicable, blamed, type Fault, Turnstile } from "./turnstile.ts";
+
+/** What people drop: two tables, one of them from two sources, one of those in a folder with an odd name. */
+export const sources = ["inbox/t/a.csv", "inbox/t/2024/b c+d.csv", "inbox/u.csv"] as const;
+
+/** Contents, by their number: what can be read, and what can't. */
+export const contents: readonly { text: string; rows: number | undefined }[] = [
+  { text: "id,v\n1,one\n2,two\n", rows: 2 },
+  { text: "id,v\n3,three\n", rows: 1 },
+  { text: "id,v\n4,four\n5,five\n6,six\n", rows: 3 },
+  { text: "id,v\n", rows: 0 },
+  { text: "id,v\n7,seven,too many\n8,eight\n", rows: undefined },
+  { text: "", rows: undefined },
+];
+
+/** One thing that happens in a history. Numbers choose among what is there, modulo. */
+export type Command =
+  | { do: "put"; source: number; content: number; skewHours: number }
+  | { do: "delete"; source: number }
+  /** Events to one handler, in one message. Those of `again` come once more later. */
+  | { do: "deliver"; events: number[]; again: boolean }
+  | { do: "lose"; event: number }
+  | { do: "sweep" }
+  | { do: "step"; handler: number; call: number; fault: Fault }
+  /** Lets a handler go on to its end. */
+  | { do: "finish"; handler: number }
+  | { do: "kill"; handler: number };
+
+interface Handler {
+  turnstile: Turnstile;
+  /** Of the event, which comes again where the handler fails. */
+  keys: readonly string[];
+  workspace: string;
+}
+
+interface Version {
+  etag: string;
+  content: number;
+}
+
+const bucketName = "pond";
+const logger = createLogger({ environment: { LOG_LEVEL: "fatal" } });
+logger.silent = true;
+
+/** A bucket, the people who drop files, the cloud that tells of them, and handlers of the real function. */
+export class World {
+  readonly #bucket = new MemoryBucket();
+  readonly #engine: Engine;
+  readonly #folder: string;
+  readonly #handlers: Handler[] = [];
+  /** Keys of events that are under way. */
+  #events: string[] = [];
+  /** All versions that a source has had, in order. */
+  readonly #versions = new Map<string, Version[]>();
+  /** Which version each output was made from, by its place among them. */
+  readonly #written = new Map<string, number>();
+  /** How often a version was blamed for what was injected. */
+  readonly #blamed = new Map<string, number>();
+  readonly #problems: string[] = [];
+  #lost = false;
+  #wake: () => void = () => {};
+  #started = 0;
+
+  constructor(engine: Engine, folder: string) {
+    this.#engine = engine;
+    this.#folder = folder;
+    this.#bucket.onWrite = ({ key, metadata }) => {
+      const made = decodeOutputMetadata(metadata);
+      if (made === undefined) return;
+      const before = this.#written.get(key) ?? 0;
+      // The same content may have been put twice: it is the first of these that can follow what was there.
+      const index = (this.#versions.get(made.sourceKey) ?? []).findIndex(
+        ({ etag }, at) => at >= before && etag === made.sourceEtag,
+      );
+      if (index >= 0) this.#written.set(key, index);
+      else this.#problems.push(`an older version took the place of a newer one at ${key}`);
+    };
+  }
+
+  async run(commands: readonly Command[]): Promise<void> {
+    for (const command of commands) {
+      await this.#act(command);
+      await this.#untilStill();
+    }
+  }
+
+  async #act(command: Command): Promise<void> {
+    const running = this.#handlers.filter(({ turnstile }) => turnstile.parked.length > 0);
+    switch (command.do) {
+      case "put": {
+        const key = sources[command.source % sources.length] as string;
+        const content = command.content % contents.length;
+        // A person's clock is not ours, but S3's is its own: it is the copies of a mirror that come with other times.
+        const skew = command.skewHours * 3_600_000;
+        const { etag } = this.#bucket.put(
+          key,
+          Buffer.from(contents[content]?.text ?? ""),
+          {},
+          skew,
+        );
+        this.#versions.set(key, [...(this.#versions.get(key) ?? []), { etag, content }]);
+        this.#events.push(key);
+        return;
+      }
+      case "delete": {
+        const key = sources[command.source % sources.length] as string;
+        this.#bucket.remove(key);
+        this.#events.push(key);
+        return;
+      }
+      case "deliver": {
+        const keys = command.events.flatMap((event) => {
+          const [key] = this.#events.splice(event % Math.max(1, this.#events.length), 1);
+          return key === undefined ? [] : [key];
+        });
+        if (command.again) this.#events.push(...keys);
+        if (keys.length > 0) this.#ingest(keys);
+        return;
+      }
+      case "lose":
+        this.#lost ||= this.#events.length > 0;
+        this.#events.splice(command.event % Math.max(1, this.#events.length), 1);
+        return;
+      case "sweep":
+        this.#sweep();
+        return;
+      case "step": {
+        const handler = running[command.handler % Math.max(1, running.length)];
+        const parked = handler?.turnstile.parked[command.call % handler.turnstile.parked.length];
+        if (parked === undefined) return;
+        if (
+          parked.what === "convert" &&
+          blamed.includes(applicable(command.fault, "convert", false))
+        ) {
+          const id = `${parked.about} ${this.#bucket.objects.get(parked.about)?.head.etag}`;
+          this.#blamed.set(id, (this.#blamed.get(id) ?? 0) + 1);
+          // Which version it reads by now is not known here: all that it has had may be.
+          for (const { etag } of this.#versions.get(parked.about) ?? []) {
+            const other = `${parked.about} ${etag}`;
+            if (other !== id) this.#blamed.set(other, (this.#blamed.get(other) ?? 0) + 1);
+          }
+        }
+        parked.go(command.fault);
+        return;
+      }
+      case "finish": {
+        const handler = running[command.handler % Math.max(1, running.length)];
+        while (handler !== undefined && !handler.turnstile.finished) {
+          handler.turnstile.parked[0]?.go("none");
+          await this.#untilStill();
+        }
+        return;
+      }
+      case "kill": {
+        const handler = running[command.handler % Math.max(1, running.length)];
+        if (handler === undefined) return;
+        handler.turnstile.killed = true;
+        handler.turnstile.parked.length = 0;
+        this.#events.push(...handler.keys);
+        // Its next start removes what it left: openWorkspace, which has tests of its own.
+        await fs.rm(handler.workspace, { recursive: true, force: true });
+        return;
+      }
+    }
+  }
+
+  #ingest(keys: readonly string[]): void {
+    this.#start(keys, async (pond) => {
+      const records = keys.map((key) => {
+        const message = objectMessage(bucketName, key, "ObjectCreated:Put", new Date());
+        return (JSON.parse(message) as { Records: [object] }).Records[0];
+      });
+      await createIngest(async () => pond)({ Records: records }, localContext("ingest"));
+    });
+  }
+
+  #sweep(): void {
+    this.#start([], async (pond) => {
+      await createSweep(async () => pond)({}, localContext("sweep"));
+    });
+  }
+
+  /** Starts a handler, as a process of its own would be. Where it fails its events come again. */
+  #start(keys: readonly string[], work: (pond: Pond) => Promise<void>): void {
+    this.#started += 1;
+    const workspace = path.join(this.#folder, String(this.#started));
+    const turnstile = new Turnstile(() => this.#wake());
+    const converting = () =>
+      turnstile.parked.find(({ what }) => what === "checkOut")?.about ?? lastCheckedOut;
+    let lastCheckedOut = "";
+    const store = turnstile.guard(new MemoryStore(this.#bucket));
+    const { checkOut } = store;
+    store.checkOut = async (key, etag, directory) => {
+      lastCheckedOut = key;
+      return await checkOut(key, etag, directory);
+    };
+    const pond = {
+      logger,
+      store,
+      bucket: bucketName,
+      ingest: { store, engine: turnstile.guardEngine(this.#engine, converting), workspace },
+      publish: async (message: string) => {
+        const { Records } = JSON.parse(message) as {
+          Records: [{ s3: { object: { key: string } } }];
+        };
+        this.#events.push(decodeURIComponent(Records[0].s3.object.key.replaceAll("+", " ")));
+      },
+    } as unknown as Pond;
+    this.#handlers.push({ turnstile, keys, workspace });
+    const end = (failed: boolean) => {
+      if (turnstile.killed) return;
+      turnstile.finished = true;
+      if (failed) this.#events.push(...keys);
+      this.#wake();
+    };
+    void fs
+      .mkdir(workspace, { recursive: true })
+      .then(() => work(pond))
+      .then(
+        () => end(false),
+        () => end(true),
+      );
+  }
+
+  async #untilStill(): Promise<void> {
+    while (this.#handlers.some(({ turnstile }) => !turnstile.still)) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /**
+   * Nothing fails any more: handlers end, events that were not lost arrive, and one sweep finds the rest.
+   * @returns what is wrong then, and already before the sweep where no event was lost: it is not there to mend handlers
+   */
+  async quiesce(): Promise<string[]> {
+    await this.#drain();
+    const before = this.#lost ? [] : await this.#findProblems();
+    this.#sweep();
+    await this.#drain();
+    return [
+      ...before.map((problem) => `before the sweep: ${problem}`),
+      ...(await this.#findProblems()),
+    ];
+  }
+
+  async #drain(): Promise<void> {
+    for (;;) {
+      await this.#untilStill();
+      const parked = this.#handlers.find(({ turnstile }) => turnstile.parked.length > 0);
+      if (parked !== undefined) {
+        parked.turnstile.parked[0]?.go("none");
+      } else if (this.#events.length > 0) {
+        const [key] = this.#events.splice(0, 1);
+        this.#ingest([key as string]);
+      } else {
+        return;
+      }
+    }
+  }
+
+  /** What is wrong with the lake, as a person would say it. Empty where all is right. */
+  async #findProblems(): Promise<string[]> {
+    const problems = [...this.#problems];
+    const expected = new Map<string, unknown[]>();
+    const known = new Set<string>();
+    for (const key of sources) {
+      const table = key.split("/")[1]?.replace(/\.csv$/, "") as string;
+      const versions = this.#versions.get(key) ?? [];
+      const head = this.#bucket.objects.get(key)?.head;
+      const newest = head && versions.findLast(({ etag }) => etag === head.etag);
+      const output = this.#bucket.objects.get(outputKey(key, table));
+      const record = this.#bucket.objects.get(rejectionKey(key, table));
+      known.add(outputKey(key, table)).add(rejectionKey(key, table));
+      const made = output && decodeOutputMetadata(output.head.metadata)?.sourceEtag;
+      const from = versions.findLast(({ etag }) => etag === made);
+      if (output !== undefined && from === undefined) {
+        problems.push(`${key}: its output is of no version that it ever had`);
+      }
+      const judged = (this.#blamed.get(`${key} ${head?.etag}`) ?? 0) >= 2;
+      const readable = newest !== undefined && contents[newest.content]?.rows !== undefined;
+      if (newest !== undefined && readable && made !== newest.etag && !(judged && record)) {
+        problems.push(`${key}: its newest version is not in the lake`);
+      }
+      if (newest === undefined && record !== undefined) {
+        problems.push(`${key}: it is gone, but a rejection of it stays`);
+      }
+      if (newest !== undefined && readable && made === newest.etag && record !== undefined) {
+        problems.push(`${key}: it is in the lake, but a rejection of it stays`);
+      }
+      if (newest !== undefined && !readable) {
+        const rejected = record && parseRejection(record.content.toString("utf8"));
+        if (rejected?.source.etag !== newest.etag) {
+          problems.push(`${key}: its newest version can't be read, and nothing says so`);
+        }
+        if (rejected?.final !== true) problems.push(`${key}: its rejection is not final`);
+        if (made === newest.etag) problems.push(`${key}: what can't be read is in the lake`);
+      }
+      const text = from === undefined ? "" : (contents[from.content]?.text ?? "");
+      const rows = text.trim().split("\n").slice(1);
+      expected.set(table, [...(expected.get(table) ?? []), ...rows]);
+    }
+    for (const key of this.#bucket.objects.keys()) {
+      if (!key.startsWith(prefixes.inbox) && !known.has(key)) problems.push(`${key} is nobody's`);
+    }
+    for (const [table, rows] of expected) {
+      const found = await this.#rows(table);
+      if (!isDeepStrictEqual(found, rows.toSorted())) {
+        problems.push(`${table} has the rows ${found.join("; ")}, not ${rows.join("; ")}`);
+      }
+    }
+    for (const { turnstile, workspace } of this.#handlers) {
+      if (turnstile.killed) continue;
+      const left = await fs.readdir(workspace).catch(() => []);
+      if (left.length > 0) problems.push(`a handler left ${left.length} files behind`);
+    }
+    return problems;
+  }
+
+  /** The rows of a table, by DuckDB alone. */
+  async #rows(table: string): Promise<string[]> {
+    const folder = path.join(this.#folder, "lake", table);
+    await fs.mkdir(folder, { recursive: true });
+    let files = 0;
+    for (const [key, { content }] of this.#bucket.objects) {
+      if (!key.startsWith(`${prefixes.lake}${table}/`)) continue;
+      await fs.writeFile(path.join(folder, path.posix.basename(key)), content);
+      files += 1;
+    }
+    if (files === 0) return [];
+    const connection = await (await reader()).connect();
+    try {
+      const found = await connection.runAndReadAll(
+        `SELECT id::VARCHAR || ',' || v FROM read_parquet('${folder}/*.parquet', union_by_name = true)`,
+      );
+      return found
+        .getRowsJS()
+        .map(([row]) => String(row))
+        .sort();
+    } finally {
+      connection.closeSync();
+    }
+  }
+}
+
+let instance: Promise<DuckDBInstance> | undefined;
+function reader(): Promise<DuckDBInstance> {
+  instance ??= DuckDBInstance.create(":memory:");
+  return instance;
+}
