@@ -111,6 +111,8 @@ try {
   await engine.close();
   await fs.rm(folder, { recursive: true, force: true });
 }
+// Handlers that were killed wait for ever, and their timers with them.
+process.exit();
 
 function readOptions(): fc.Parameters<[Command[]]> {
   try {
