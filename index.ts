@@ -112,14 +112,14 @@ const api = new HttpApi("api", { ...stage.api, logRetentionDays: stage.logRetent
 api.route("GET /hello", hello);
 api.route("$default", query);
 
+// ── what people need ────────────────────────────────────────────────────────
+export const region = aws.getRegionOutput().region;
 /** Of curl, beside the URL. */
 const tryOptions = {
   token: ' -H "Authorization: Bearer $TOKEN"',
-  iam: pulumi.interpolate` --aws-sigv4 "aws:amz:${aws.getRegionOutput().region}:execute-api" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -H "x-amz-security-token: $AWS_SESSION_TOKEN"`,
+  iam: pulumi.interpolate` --aws-sigv4 "aws:amz:${region}:execute-api" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -H "x-amz-security-token: $AWS_SESSION_TOKEN"`,
   none: "",
 };
-
-// ── what people need ────────────────────────────────────────────────────────
 export const apiUrl = api.url;
 export const bucketName = data.name;
 export const topicArn = uploads.arn;
@@ -135,6 +135,5 @@ export const logGroups = {
   query: query.logGroupName,
   sweep: sweep.logGroupName,
 };
-export const region = aws.getRegionOutput().region;
 export const imageUri = image.uri;
 export const tryIt = pulumi.interpolate`curl${tryOptions[stage.api.auth]} ${api.url}/tables`;

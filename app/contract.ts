@@ -68,6 +68,12 @@ export const secretNames = {
   tokens: "tokens",
 } as const;
 
+/** What a bucket may be called. @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
+export const bucketNamePattern = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+
+/** The ARN of a topic of SNS. */
+export const topicArnPattern = /^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w.-]+$/;
+
 /** Characters of the shortest token that counts as one. */
 export const leastTokenLength = 16;
 

@@ -2,7 +2,13 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import * as v from "valibot";
-import { type Environment, environmentNames as names, privateFolder } from "./contract.ts";
+import {
+  bucketNamePattern,
+  type Environment,
+  environmentNames as names,
+  privateFolder,
+  topicArnPattern,
+} from "./contract.ts";
 import { MillpondError } from "./errors.ts";
 import { type Extensions, extensionsFrom } from "./extensions.ts";
 
@@ -53,14 +59,17 @@ const absolutePath = (name: string) =>
     v.check(path.isAbsolute, (issue) => `${name} must be an absolute path, got "${issue.input}"`),
   );
 
-/** As S3 names buckets. @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
-const bucketUrl = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/?$/;
+/** The bucket that `s3://<bucket>` names. Undefined for any other text. */
+function bucketIn(text: string): string | undefined {
+  const name = /^s3:\/\/([^/]+)\/?$/.exec(text)?.[1];
+  return name !== undefined && bucketNamePattern.test(name) ? name : undefined;
+}
 
 /** What is wrong with a text that is to say where a pond is, to be read behind who gave it. Undefined where nothing is. */
 export function storeProblem(text: string): string | undefined {
-  if (path.isAbsolute(text) || bucketUrl.test(text)) return undefined;
+  if (path.isAbsolute(text) || bucketIn(text) !== undefined) return undefined;
   const bucket = /^s3:\/\/([^/]+)\/./.exec(text)?.[1];
-  return bucket !== undefined && bucketUrl.test(`s3://${bucket}`)
+  return bucket !== undefined && bucketNamePattern.test(bucket)
     ? `must be a whole bucket, such as s3://${bucket}, got a part of one: "${text}"`
     : `must be the absolute path of a folder, or s3://<bucket>, got "${text}"`;
 }
@@ -104,7 +113,7 @@ const schema = v.object({
     v.pipe(
       v.string(),
       v.regex(
-        /^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w.-]+$/,
+        topicArnPattern,
         (issue) => `${names.topic} must be the ARN of a topic, got "${issue.input}"`,
       ),
     ),
@@ -172,7 +181,7 @@ export function readSettings(environment: Environment): Settings {
 }
 
 function storeLocation(text: string, endpoint: string | undefined): StoreLocation {
-  const bucket = bucketUrl.exec(text)?.[1];
+  const bucket = bucketIn(text);
   return bucket === undefined
     ? { kind: "folder", path: path.resolve(text) }
     : { kind: "bucket", bucket, endpoint };

@@ -1,8 +1,6 @@
 import { spawn } from "node:child_process";
 import { MillpondError } from "../app/errors.ts";
-
-/** What ends a command: Ctrl-C, being told to, and a terminal that goes. */
-const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+import { endingSignals } from "./signals.ts";
 
 export interface DockerOptions {
   /** Whether standard output is shown as it comes; else it is returned. */
@@ -48,9 +46,10 @@ export async function docker(
     if (whole) return;
     child.kill(signal);
     // Docker may have been too busy with its start to hear it.
-    if (insist !== undefined) insisting ??= setTimeout(() => void insist(), patienceMs);
+    // Where that fails too, whoever called finds it in what it is to end.
+    if (insist !== undefined) insisting ??= setTimeout(() => insist().catch(() => {}), patienceMs);
   };
-  for (const signal of signals) process.on(signal, hand);
+  for (const signal of endingSignals) process.on(signal, hand);
   try {
     const code = await new Promise<number | string>((resolve, reject) => {
       child.once("error", (error: NodeJS.ErrnoException) => {
@@ -73,7 +72,7 @@ export async function docker(
     }
   } finally {
     clearTimeout(insisting);
-    for (const signal of signals) process.off(signal, hand);
+    for (const signal of endingSignals) process.off(signal, hand);
   }
   return Buffer.concat(written).toString("utf8");
 }
@@ -89,4 +88,17 @@ export async function requireDocker(): Promise<void> {
       { cause: error },
     );
   });
+}
+
+/** Ids of the containers that run an image, or have. */
+export async function containersOf(image: string): Promise<string[]> {
+  const args = ["ps", "--all", "--quiet", "--filter", `ancestor=${image}`];
+  const found = await docker(args, { show: false });
+  return found.split("\n").filter((id) => id !== "");
+}
+
+/** Removes those of an image that were not there before: what an emulator has left. */
+export async function removeContainers(image: string, before: readonly string[]): Promise<void> {
+  const left = (await containersOf(image)).filter((id) => !before.includes(id));
+  if (left.length > 0) await docker(["rm", "--force", ...left], { show: false });
 }

@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import fs from "node:fs/promises";
-import net from "node:net";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -15,10 +14,12 @@ import {
   functionNames,
   handlerOf,
 } from "../app/contract.ts";
-import { MillpondError, messageOf } from "../app/errors.ts";
+import { MillpondError } from "../app/errors.ts";
 import { docker, requireDocker } from "./docker.ts";
+import { freePort } from "./free-port.ts";
 import { type NamedStore, namedStore } from "./named-store.ts";
 import { UsageError } from "./usage-error.ts";
+import { wholeNumber } from "./whole-number.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const platforms = Object.values(architectures).map(({ platform }) => platform);
@@ -251,11 +252,16 @@ export function imageRunCommand(): Command {
       .option(
         "--port <number>",
         "the port on this machine; 0 takes a free one",
-        whole("--port", 0, 65_535),
+        wholeNumber("--port", 0, 65_535),
         9000,
       )
       // Lambda's own limits.
-      .option("--memory <MiB>", "what the function may use", whole("--memory", 128, 10_240), 1769)
+      .option(
+        "--memory <MiB>",
+        "what the function may use",
+        wholeNumber("--memory", 128, 10_240),
+        1769,
+      )
       .option(
         "--dir <folder>",
         `the folder of the pond, or s3://<bucket> (default: ${environmentNames.store}, else an empty folder in the container)`,
@@ -281,15 +287,6 @@ Exit code: 0 ended by Ctrl-C, or told to end; 1 it failed; 2 the call is wrong.`
   );
 }
 
-/** Reads an option's whole number. */
-function whole(option: string, least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-    throw new UsageError(`${option} takes a number from ${least} to ${most}, got "${text}"`);
-  };
-}
-
 async function runImage(name: FunctionName, options: RunOptions): Promise<void> {
   const architecture =
     options.platform === undefined ? hostArchitecture() : architectureOf(options.platform);
@@ -307,7 +304,7 @@ async function runImage(name: FunctionName, options: RunOptions): Promise<void> 
     return text;
   });
   const environment = containerEnvironment(name, architecture, store, options.memory);
-  const port = await findPort(options.port);
+  const port = await freePort(options.port);
   const user = folder === undefined ? unprivileged : `${process.getuid?.()}:${process.getgid?.()}`;
   const container = `millpond-${name}-${randomBytes(4).toString("hex")}`;
   const ended = new AbortController();
@@ -403,26 +400,6 @@ function fromContainer(endpoint: string): string {
   }
   url.hostname = hostInContainer;
   return url.href;
-}
-
-/** The port, if it is free, or a free one for 0: what Docker says of one that is taken doesn't help. */
-async function findPort(wanted: number): Promise<number> {
-  const server = net.createServer();
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(wanted, "127.0.0.1", resolve);
-    });
-    return (server.address() as net.AddressInfo).port;
-  } catch (error) {
-    // What else is wrong with it may be wrong for us alone, and not for Docker.
-    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") return wanted;
-    throw new UsageError(
-      `port ${wanted} can't be had (${messageOf(error)}): --port <another>, or --port 0 for a free one`,
-    );
-  } finally {
-    server.close();
-  }
 }
 
 /** Says how to call the function, as soon as what waits for calls answers. */

@@ -18,7 +18,7 @@ import { Command } from "commander";
 import { environmentNames, prefixes } from "../app/contract.ts";
 import { MillpondError } from "../app/errors.ts";
 import type { DeployedStack } from "./deployed-stack.ts";
-import { docker, requireDocker } from "./docker.ts";
+import { containersOf, docker, removeContainers, requireDocker } from "./docker.ts";
 import { buildImage, hostArchitecture } from "./image.ts";
 import { pulumi } from "./pulumi.ts";
 import { type Emulator, emulatorKeys, startEmulator } from "./rehearsal/emulator.ts";
@@ -27,7 +27,7 @@ import { get } from "./request.ts";
 import { smoke } from "./smoke.ts";
 import { eventually, interruption, type Report, reporter, Steps } from "./steps.ts";
 import { countText } from "./text.ts";
-import { UsageError } from "./usage-error.ts";
+import { wholeNumber } from "./whole-number.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const stackName = "rehearsal";
@@ -37,7 +37,7 @@ const table = "rehearsal";
 
 interface RehearseOptions {
   image?: string;
-  port: string;
+  port: number;
   json: boolean;
 }
 
@@ -47,7 +47,12 @@ export function rehearseCommand(): Command {
       "deploy the stack to an emulator of AWS on this machine, use it, change it, destroy it, bring it back",
     )
     .option("--image <image>", "an image that is built already (default: it is built first)")
-    .option("--port <number>", "the emulator's port; 0 takes a free one", String(standardPort))
+    .option(
+      "--port <number>",
+      "the emulator's port; 0 takes a free one",
+      wholeNumber("--port", 0, 65_535),
+      standardPort,
+    )
     .option("--json", "one JSON object a step", false)
     .addHelpText(
       "after",
@@ -59,13 +64,9 @@ Exit code: 0 all went well; 1 something did not; 2 the call is wrong; 130 it was
 interrupted.`,
     )
     .action(async (options: RehearseOptions) => {
-      const port = Number(options.port);
-      if (!/^\d+$/.test(options.port) || port > 65_535) {
-        throw new UsageError(`--port takes a number from 0 to 65535, got "${options.port}"`);
-      }
       const stopped = interruption();
       const report = reporter(options.json);
-      const failed = await rehearse({ image: options.image, port }, report, stopped);
+      const failed = await rehearse(options, report, stopped);
       if (!options.json) {
         process.stdout.write(
           failed === 0 ? "all went well\n" : `${countText(failed, "step")} failed\n`,
@@ -77,7 +78,7 @@ interrupted.`,
 
 /** @returns how many steps failed */
 async function rehearse(
-  { image, port }: { image: string | undefined; port: number },
+  { image, port }: RehearseOptions,
   report: Report,
   stopped: AbortSignal,
 ): Promise<number> {
@@ -281,16 +282,4 @@ async function findImage(given: string | undefined): Promise<{ detail: string; v
     throw new MillpondError("image", `there is no image ${tag} here`);
   });
   return { detail: tag, value: id.trim() };
-}
-
-async function containersOf(image: string): Promise<string[]> {
-  const args = ["ps", "--all", "--quiet", "--filter", `ancestor=${image}`];
-  const found = await docker(args, { show: false });
-  return found.split("\n").filter((id) => id !== "");
-}
-
-/** The emulator's, that is, and not those that were there before. */
-async function removeContainers(image: string, foreign: readonly string[]): Promise<void> {
-  const left = (await containersOf(image)).filter((id) => !foreign.includes(id));
-  if (left.length > 0) await docker(["rm", "--force", ...left], { show: false });
 }

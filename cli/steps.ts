@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { MillpondError, messageOf } from "../app/errors.ts";
+import { endingSignals } from "./signals.ts";
 import { secondsText } from "./text.ts";
 
 /** One thing that was tried, and how it ended. */
@@ -123,6 +124,6 @@ export function interruption(): AbortSignal {
     process.stderr.write("interrupted: cleaning up, Ctrl-C again to leave it\n");
     controller.abort(new MillpondError("interrupted", `ended by ${signal}`));
   };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, stop);
+  for (const signal of endingSignals) process.once(signal, stop);
   return controller.signal;
 }

@@ -6,9 +6,10 @@ import {
 } from "@aws-sdk/client-s3";
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
+import { bucketNamePattern } from "../app/contract.ts";
 import type { DataBucketArgs } from "./data-bucket.ts";
 import { stageName, stageTags } from "./names.ts";
-import { bucketNames, type StageConfig } from "./stage-config.ts";
+import type { StageConfig } from "./stage-config.ts";
 
 type Found = Pick<DataBucketArgs, "bucketName" | "mode">;
 
@@ -35,7 +36,7 @@ export async function findDataBucket(
   // Names are taken for the whole world, so the account is in it; and so that it is found again, nothing random.
   const bucketName =
     `${pulumi.getProject()}-${pulumi.getStack()}-${accountId}-${region}`.toLowerCase();
-  if (!bucketNames.test(bucketName)) {
+  if (!bucketNamePattern.test(bucketName)) {
     throw new pulumi.RunError(
       `${bucketName} can't be the name of a bucket (63 characters at most, and of letters, digits, "." and "-"): ` +
         "give the stack another name, pulumi stack rename <name>, or name a bucket, pulumi config set bucketName <bucket>",

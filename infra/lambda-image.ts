@@ -32,19 +32,25 @@ export class LambdaImage extends pulumi.ComponentResource {
 
   constructor(name: string, args: LambdaImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("millpond:infra:LambdaImage", name, {}, opts);
-    const repositoryName = stageName(name);
-    // Rolled back within its own repository: that must not go, as the image would go with it.
-    const own = args.imageUri?.includes(`/${repositoryName}@`) === true;
-    if (args.imageUri !== undefined && !own) {
+    if (args.imageUri === undefined) {
+      const repository = this.#repository(name);
+      const image = this.#build(name, repository, args);
+      this.uri = image.imageUri;
+      this.nodes = { repository, image };
+    } else {
       this.uri = pulumi.output(args.imageUri);
-      this.nodes = {};
-      this.registerOutputs({ uri: this.uri });
-      return;
+      // Rolled back within its own repository: that must not go, as the image would go with it.
+      const own = args.imageUri.includes(`/${stageName(name)}@`);
+      this.nodes = own ? { repository: this.#repository(name) } : {};
     }
-    const repository = new awsx.ecr.Repository(
+    this.registerOutputs({ uri: this.uri });
+  }
+
+  #repository(name: string): awsx.ecr.Repository {
+    return new awsx.ecr.Repository(
       `${name}-repository`,
       {
-        name: repositoryName,
+        name: stageName(name),
         // Images are made anew from the source; with one left in it a repository can't be removed.
         forceDelete: true,
         imageScanningConfiguration: { scanOnPush: true },
@@ -61,13 +67,10 @@ export class LambdaImage extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    if (args.imageUri !== undefined) {
-      this.uri = pulumi.output(args.imageUri);
-      this.nodes = { repository };
-      this.registerOutputs({ uri: this.uri });
-      return;
-    }
-    const image = new awsx.ecr.Image(
+  }
+
+  #build(name: string, repository: awsx.ecr.Repository, args: LambdaImageArgs): awsx.ecr.Image {
+    return new awsx.ecr.Image(
       `${name}-image`,
       {
         repositoryUrl: repository.url,
@@ -77,8 +80,5 @@ export class LambdaImage extends pulumi.ComponentResource {
       },
       { parent: this, retainOnDelete: true, transforms: [keepPushed] },
     );
-    this.uri = image.imageUri;
-    this.nodes = { repository, image };
-    this.registerOutputs({ uri: this.uri });
   }
 }

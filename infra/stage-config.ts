@@ -2,9 +2,11 @@ import * as pulumi from "@pulumi/pulumi";
 import {
   type Architecture,
   architectureNames,
+  bucketNamePattern,
   environmentNames,
   leastTokenLength,
   secretNames,
+  topicArnPattern,
 } from "../app/contract.ts";
 
 /** Who may query: whoever sends a token, whoever signs as IAM says, or anybody. */
@@ -66,10 +68,6 @@ const retentions = [
   1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653,
 ];
 
-/** @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
-export const bucketNames = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
-const topicArns = /^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w.-]+$/;
-
 /** Lambda sets these itself and refuses them. @see https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html */
 const reserved = /^(_HANDLER|_X_AMZN_TRACE_ID|AWS_(?!LAMBDA_EXEC_WRAPPER$).*|LAMBDA_.*|TZ)$/;
 
@@ -108,10 +106,10 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
       "manageNotifications true",
     );
   }
-  if (existing !== undefined && !bucketNames.test(existing)) {
+  if (existing !== undefined && !bucketNamePattern.test(existing)) {
     read.problem("bucketName", `can't be a bucket's name: "${existing}":`, "bucketName <bucket>");
   }
-  if (uploadsTopicArn !== undefined && !topicArns.test(uploadsTopicArn)) {
+  if (uploadsTopicArn !== undefined && !topicArnPattern.test(uploadsTopicArn)) {
     read.problem(
       "uploadsTopicArn",
       `must be a topic's ARN, got "${uploadsTopicArn}":`,

@@ -37,6 +37,18 @@ const misconfigurations: ReadonlySet<string> = new Set([
   "store-missing",
 ]);
 
+/** What callers learn of an error that is not theirs. */
+const misconfigured = {
+  code: "misconfigured",
+  title: "Misconfigured",
+  detail: "Millpond is not set up right: its log says what is missing, under this request's id",
+};
+const internal = {
+  code: "internal",
+  title: "Internal Server Error",
+  detail: "something went wrong inside; the log has the details under this request's id",
+};
+
 /** What to do about an error whose own message, DuckDB's, is not for callers. */
 const advice: Readonly<Record<string, string>> = {
   deadline: `the query took longer than it may: ask for less at a time, or let the operator raise ${environmentNames.queryDeadlineSeconds}`,
@@ -62,26 +74,13 @@ export interface Problem {
 /** @param request the request's id, by which the log is searched */
 export function problemOf(error: unknown, request?: string): Problem {
   const id = request === undefined ? {} : { request };
-  if (error instanceof MillpondError && misconfigurations.has(error.code)) {
-    return {
-      type: "urn:millpond:problem:misconfigured",
-      title: "Misconfigured",
-      status: 500,
-      code: "misconfigured",
-      detail: "Millpond is not set up right: its log says what is missing, under this request's id",
-      ...id,
-    };
-  }
   const known = error instanceof MillpondError ? statuses[error.code] : undefined;
   if (!(error instanceof MillpondError) || known === undefined) {
-    return {
-      type: "urn:millpond:problem:internal",
-      title: "Internal Server Error",
-      status: 500,
-      code: "internal",
-      detail: "something went wrong inside; the log has the details under this request's id",
-      ...id,
-    };
+    const hidden =
+      error instanceof MillpondError && misconfigurations.has(error.code)
+        ? misconfigured
+        : internal;
+    return { type: `urn:millpond:problem:${hidden.code}`, status: 500, ...hidden, ...id };
   }
   return {
     // Details of what is the caller's to mend; others might tell of the inside.

@@ -2,12 +2,12 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import fs from "node:fs/promises";
-import net from "node:net";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { DuckDBInstance } from "@duckdb/node-api";
+import { freePort } from "../free-port.ts";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -128,22 +128,6 @@ export async function extensionFor(platform: string): Promise<string> {
   await fs.rename(path.join(work, source), target);
   await fs.rm(work, { recursive: true });
   return folder;
-}
-
-/** @throws Error where the one that is wanted is taken */
-async function freePort(wanted: number): Promise<number> {
-  const server = net.createServer().listen(wanted, "127.0.0.1");
-  await new Promise<void>((resolve, reject) => {
-    server.once("listening", resolve);
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EADDRINUSE") reject(error);
-      else
-        reject(new Error(`port ${wanted} is taken: --port <another>, or --port 0 for a free one`));
-    });
-  });
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 async function untilItAnswers(url: string, child: ChildProcess): Promise<void> {

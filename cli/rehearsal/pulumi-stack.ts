@@ -40,11 +40,6 @@ export class PulumiStack {
     };
   }
 
-  /** Where it is kept, for a process of its own that asks for this stack. */
-  get configFile(): string {
-    return this.#configFile;
-  }
-
   /** Makes the stack. @param config the text of its file, which begins with `config:` */
   async init(config: string): Promise<void> {
     // Making a stack writes the salt of its secrets beside the project's file.

@@ -1,12 +1,9 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { PutObjectCommand } from "@aws-sdk/client-s3";
 import { expect } from "chai";
 import { environmentNames } from "../../app/contract.ts";
+import { runCli } from "../run-cli.ts";
 import { emulatorClient, newBucket } from "../s3/emulator.ts";
 import { emulatorOf, type TestEmulator } from "../s3/fixtures.ts";
-
-const run = promisify(execFile);
 
 describe("invoke on a bucket", function () {
   this.timeout(60_000);
@@ -23,8 +20,7 @@ describe("invoke on a bucket", function () {
   });
 
   async function invoke(name: string, event: object): Promise<Record<string, unknown>> {
-    const args = ["cli/millpond.ts", "invoke", "-f", name, "-d", JSON.stringify(event)];
-    const { stdout } = await run(process.execPath, args, {
+    const { stdout } = await runCli(["invoke", "-f", name, "-d", JSON.stringify(event)], {
       env: {
         ...process.env,
         AWS_ENDPOINT_URL: emulator.endpoint,

@@ -1,12 +1,9 @@
-import { spawn } from "node:child_process";
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { noCredentials } from "../failure.ts";
-
-const program = fileURLToPath(new URL("../../cli/millpond.ts", import.meta.url));
+import { runCli } from "../run-cli.ts";
 
 describe("millpond invoke", () => {
   let folder: string;
@@ -16,30 +13,17 @@ describe("millpond invoke", () => {
   });
   after(async () => await fs.rm(folder, { recursive: true }));
 
-  /** Runs the command as a person would, and waits until it has ended. */
+  const environment = { PATH: process.env["PATH"] };
+  const valuesOf = (stdout: string) =>
+    stdout
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+
   async function invoke(args: string[], input = "") {
-    const child = spawn(
-      process.execPath,
-      [program, "invoke", "--dir", path.join(folder, "pond"), ...args],
-      {
-        env: { PATH: process.env["PATH"] },
-      },
-    );
-    child.stdin.end(input);
-    const collect = async (stream: NodeJS.ReadableStream) => {
-      let text = "";
-      for await (const chunk of stream) text += String(chunk);
-      return text;
-    };
-    const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-    const [stdout, stderr] = await Promise.all([collect(child.stdout), collect(child.stderr)]);
-    const values = stdout.split("\n").filter((line) => line !== "");
-    return {
-      code: await ended,
-      stderr,
-      stdout,
-      values: values.map((line) => JSON.parse(line) as Record<string, unknown>),
-    };
+    const command = ["invoke", "--dir", path.join(folder, "pond"), ...args];
+    const ran = await runCli(command, { env: environment, input });
+    return { ...ran, values: valuesOf(ran.stdout) };
   }
   const named = (name: string) => JSON.stringify({ queryStringParameters: { name } });
   const messages = (values: Record<string, unknown>[]) =>
@@ -101,32 +85,22 @@ describe("millpond invoke", () => {
   it("ends with 1 when the answer is the function's own fault", async () => {
     const query =
       '{"version":"2.0","rawPath":"/tables","requestContext":{"http":{"method":"GET"}}}';
-    const child = spawn(process.execPath, [program, "invoke", "-f", "query", "-d", query], {
-      stdio: ["ignore", "pipe", "pipe"],
+    const { code, stdout, stderr } = await runCli(["invoke", "-f", "query", "-d", query], {
       env: {
+        ...environment,
         ...noCredentials,
-        PATH: process.env["PATH"],
         MILLPOND_STORE: "s3://my-pond",
         MILLPOND_EXTENSIONS: folder,
         AWS_REGION: "eu-central-1",
       },
     });
-    let said = "";
-    let log = "";
-    child.stdout.on("data", (chunk) => {
-      said += String(chunk);
-    });
-    child.stderr.on("data", (chunk) => {
-      log += String(chunk);
-    });
-    const code = await new Promise((resolve) => child.once("close", resolve));
 
     expect(code).to.equal(1);
-    expect(JSON.parse(said)).to.include({ statusCode: 500 });
-    expect(said).to.contain("misconfigured").and.to.not.contain("my-pond");
-    expect(log).to.match(/error request failed\n {4}store-credentials: no credentials for s3:/);
+    expect(JSON.parse(stdout)).to.include({ statusCode: 500 });
+    expect(stdout).to.contain("misconfigured").and.to.not.contain("my-pond");
+    expect(stderr).to.match(/error request failed\n {4}store-credentials: no credentials for s3:/);
     // What people can mend says where by itself.
-    expect(log).to.not.match(/\n\s+at /);
+    expect(stderr).to.not.match(/\n\s+at /);
   });
 
   for (const [what, args, message] of [
@@ -234,18 +208,11 @@ describe("millpond invoke", () => {
   });
 
   it("runs every event of events/ in a folder of its own", async () => {
-    const child = spawn(process.execPath, [program, "invoke", "--all"], {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: { PATH: process.env["PATH"], TMPDIR: folder },
+    const { code, stdout } = await runCli(["invoke", "--all"], {
+      env: { ...environment, TMPDIR: folder },
     });
-    let text = "";
-    for await (const chunk of child.stdout) text += String(chunk);
-    const code = child.exitCode ?? (await new Promise((resolve) => child.once("exit", resolve)));
 
-    const values = text
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const values = valuesOf(stdout);
     expect(code).to.equal(0);
     expect(messages(values.slice(0, 3))).to.deep.equal([
       "Hello, Alice!",

@@ -1,11 +1,8 @@
-import { spawn } from "node:child_process";
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-
-const program = fileURLToPath(new URL("../../cli/millpond.ts", import.meta.url));
+import { runCli } from "../run-cli.ts";
 
 describe("millpond, called wrongly", () => {
   let folder: string;
@@ -14,22 +11,9 @@ describe("millpond, called wrongly", () => {
   });
   after(async () => await fs.rm(folder, { recursive: true }));
 
-  async function run(args: readonly string[], environment: Record<string, string> = {}) {
-    const child = spawn(process.execPath, [program, ...args], {
-      cwd: folder,
-      stdio: ["ignore", "pipe", "pipe"],
-      // A PATH without Docker: what is wrong with a call is found before.
-      env: { PATH: folder, ...environment },
-    });
-    let text = "";
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on("data", (chunk: Buffer) => {
-        text += String(chunk);
-      });
-    }
-    const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
-    return { code, text };
-  }
+  /** With a PATH without Docker: what is wrong with a call is found before. */
+  const run = async (args: readonly string[], environment: Record<string, string> = {}) =>
+    await runCli(args, { cwd: folder, env: { PATH: folder, ...environment } });
 
   const wrong: [string, Record<string, string>, RegExp][] = [
     ["start --dir s3://my-pond", {}, /start serves a folder, not s3:\/\/my-pond: .*image:run/],

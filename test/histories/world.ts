@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { prefixes } from "../../app/contract.ts";
 import type { Engine } from "../../app/engine/engine.ts";
-import { objectMessage } from "../../app/events/s3-event.ts";
+import { decodeObjectEvents, objectMessage } from "../../app/events/s3-event.ts";
 import { createHandler as createIngest } from "../../app/functions/ingest.ts";
 import { createHandler as createSweep } from "../../app/functions/sweep.ts";
 import { outputKey, rejectionKey } from "../../app/lake/derived-key.ts";
@@ -17,10 +17,10 @@ import { MemoryBucket, MemoryStore } from "./memory-bucket.ts";
 import { applicable, blamed, type Fault, Turnstile } from "./turnstile.ts";
 
 /** What people drop: two tables, one of them from two sources, one of those in a folder with an odd name. */
-export const sources = ["inbox/t/a.csv", "inbox/t/2024/b c+d.csv", "inbox/u.csv"] as const;
+const sources = ["inbox/t/a.csv", "inbox/t/2024/b c+d.csv", "inbox/u.csv"] as const;
 
 /** Contents, by their number: what can be read, and what can't. */
-export const contents: readonly { text: string; rows: number | undefined }[] = [
+const contents: readonly { text: string; rows: number | undefined }[] = [
   { text: "id,v\n1,one\n2,two\n", rows: 2 },
   { text: "id,v\n3,three\n", rows: 1 },
   { text: "id,v\n4,four\n5,five\n6,six\n", rows: 3 },
@@ -65,7 +65,7 @@ export class World {
   readonly #folder: string;
   readonly #handlers: Handler[] = [];
   /** Keys of events that are under way. */
-  #events: string[] = [];
+  readonly #events: string[] = [];
   /** All versions that a source has had, in order. */
   readonly #versions = new Map<string, Version[]>();
   /** Which version each output was made from, by its place among them. */
@@ -148,12 +148,11 @@ export class World {
           parked.what === "convert" &&
           blamed.includes(applicable(command.fault, "convert", false))
         ) {
-          const id = `${parked.about} ${this.#bucket.objects.get(parked.about)?.head.etag}`;
-          this.#blamed.set(id, (this.#blamed.get(id) ?? 0) + 1);
-          // Which version it reads by now is not known here: all that it has had may be.
-          for (const { etag } of this.#versions.get(parked.about) ?? []) {
-            const other = `${parked.about} ${etag}`;
-            if (other !== id) this.#blamed.set(other, (this.#blamed.get(other) ?? 0) + 1);
+          // Which version is read by now is not known here: any that the source has had may be.
+          const versions = this.#versions.get(parked.about) ?? [];
+          for (const etag of new Set(versions.map((version) => version.etag))) {
+            const id = `${parked.about} ${etag}`;
+            this.#blamed.set(id, (this.#blamed.get(id) ?? 0) + 1);
           }
         }
         parked.go(command.fault);
@@ -201,25 +200,21 @@ export class World {
     this.#started += 1;
     const workspace = path.join(this.#folder, String(this.#started));
     const turnstile = new Turnstile(() => this.#wake());
-    const converting = () =>
-      turnstile.parked.find(({ what }) => what === "checkOut")?.about ?? lastCheckedOut;
-    let lastCheckedOut = "";
+    // One source at a time: what was checked out last is what is converted.
+    let converting = "";
     const store = turnstile.guard(new MemoryStore(this.#bucket));
     const { checkOut } = store;
     store.checkOut = async (key, etag, directory) => {
-      lastCheckedOut = key;
+      converting = key;
       return await checkOut(key, etag, directory);
     };
     const pond = {
       logger,
       store,
       bucket: bucketName,
-      ingest: { store, engine: turnstile.guardEngine(this.#engine, converting), workspace },
+      ingest: { store, engine: turnstile.guardEngine(this.#engine, () => converting), workspace },
       publish: async (message: string) => {
-        const { Records } = JSON.parse(message) as {
-          Records: [{ s3: { object: { key: string } } }];
-        };
-        this.#events.push(decodeURIComponent(Records[0].s3.object.key.replaceAll("+", " ")));
+        this.#events.push(...decodeObjectEvents(JSON.parse(message)).map(({ key }) => key));
       },
     } as unknown as Pond;
     this.#handlers.push({ turnstile, keys, workspace });

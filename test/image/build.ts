@@ -1,14 +1,13 @@
-import { execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import fs from "node:fs/promises";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { type Architecture, architectures } from "../../app/contract.ts";
 import { extensionFor } from "../../cli/rehearsal/emulator.ts";
+import { runCli } from "../run-cli.ts";
 import { standInBase } from "./base.ts";
 
 const run = promisify(execFile);
-const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** What stands in for hosts that this machine doesn't reach, as options of `npm run image`. */
 export async function substitutes(wanted: readonly Architecture[]): Promise<string[]> {
@@ -36,14 +35,7 @@ export async function substitutes(wanted: readonly Architecture[]): Promise<stri
 
 /** Runs `millpond image`. @returns exit code and all it wrote */
 export async function image(...args: string[]): Promise<{ code: number | null; text: string }> {
-  const child = spawn(process.execPath, ["cli/millpond.ts", "image", ...args], { cwd: root });
-  let text = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk: Buffer) => {
-      text += chunk.toString();
-    });
-  }
-  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  const { code, text } = await runCli(["image", ...args]);
   return { code, text };
 }
 

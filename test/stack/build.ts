@@ -26,8 +26,3 @@ export async function stackImage(context: Mocha.Context): Promise<string> {
   expect(built.code, built.text).to.equal(0);
   return await docker("image", "inspect", tag, "--format", "{{.Id}}");
 }
-
-export async function containersOf(imageId: string): Promise<string[]> {
-  const found = await docker("ps", "--all", "--quiet", "--filter", `ancestor=${imageId}`);
-  return found === "" ? [] : found.split("\n");
-}

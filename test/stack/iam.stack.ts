@@ -21,13 +21,15 @@ import { GetParameterCommand, PutParameterCommand, SSMClient } from "@aws-sdk/cl
 import { expect } from "chai";
 import { type FunctionName, functionNames } from "../../app/contract.ts";
 import type { DeployedStack } from "../../cli/deployed-stack.ts";
+import { containersOf, removeContainers } from "../../cli/docker.ts";
 import { type Emulator, startEmulator } from "../../cli/rehearsal/emulator.ts";
 import { PulumiStack } from "../../cli/rehearsal/pulumi-stack.ts";
 import { get } from "../../cli/request.ts";
 import { eventually } from "../../cli/steps.ts";
 import { docker } from "../image/docker.ts";
+import { runCli } from "../run-cli.ts";
 import { WatchingProxy } from "../s3/proxy.ts";
-import { containersOf, host, stackImage, tag } from "./build.ts";
+import { host, stackImage, tag } from "./build.ts";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -77,10 +79,7 @@ describe("a stack where IAM is enforced", function () {
     await emulator?.stop();
     if (folder !== undefined) await fs.rm(folder, { recursive: true });
     if (images.length === 0) return;
-    for (const image of images) {
-      const left = (await containersOf(image)).filter((id) => !foreign.includes(id));
-      if (left.length > 0) await docker("rm", "--force", ...left);
-    }
+    for (const image of images) await removeContainers(image, foreign);
     await docker("image", "rm", tag, ...images.slice(1));
   });
 
@@ -94,13 +93,9 @@ describe("a stack where IAM is enforced", function () {
   };
   /** The command as a person runs it; `output` is what it printed, parsed. */
   async function invoke(...args: string[]) {
-    const command = ["cli/millpond.ts", "invoke", "--stack", stack.name, ...args];
+    const command = ["invoke", "--stack", stack.name, ...args];
     // Pulumi reads the names of the functions in the state alone.
-    const env = { ...process.env, ...stack.environment };
-    const ended = await run(process.execPath, command, { cwd: root, env }).then(
-      (out) => ({ code: 0, ...out }),
-      (error: { code: number; stdout: string; stderr: string }) => error,
-    );
+    const ended = await runCli(command, { env: { ...process.env, ...stack.environment } });
     const lines = ended.stdout.split("\n").filter((line) => line !== "");
     return { ...ended, values: lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
   }

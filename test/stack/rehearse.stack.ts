@@ -5,9 +5,10 @@ import path from "node:path";
 import readline from "node:readline";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { containersOf } from "../../cli/docker.ts";
 import type { StepResult } from "../../cli/steps.ts";
 import { docker } from "../image/docker.ts";
-import { containersOf, stackImage, tag } from "./build.ts";
+import { stackImage, tag } from "./build.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
