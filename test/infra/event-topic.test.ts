@@ -96,6 +96,7 @@ describe("EventTopic", () => {
       Condition: { StringEquals: { "aws:SourceAccount": account } },
     });
     expect(one("aws:sns/topic:Topic").inputs["kmsMasterKeyId"]).to.equal(keyArn);
+    expect(one("aws:kms/key:Key").inputs).to.include({ enableKeyRotation: true });
     expect(policy(one("aws:kms/key:Key"))).to.deep.equal({
       Version: "2012-10-17",
       Statement: [

@@ -81,6 +81,15 @@ describe("HttpApi", () => {
     expect(some.one(api).inputs["corsConfiguration"]).to.deep.include({
       allowOrigins: ["https://example.com"],
       allowMethods: ["GET", "POST"],
+      // What a page sends, and what it may look at, of a large answer's URL too.
+      allowHeaders: ["authorization", "content-type", "accept", "prefer"],
+      exposeHeaders: [
+        "etag",
+        "preference-applied",
+        "x-request-id",
+        "x-millpond-rows",
+        "x-millpond-elapsed",
+      ],
     });
   });
 

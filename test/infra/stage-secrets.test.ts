@@ -20,9 +20,15 @@ describe("StageSecrets", () => {
     const { all } = await made();
 
     const parameters = all("aws:ssm/parameter:Parameter").map(({ inputs }) => inputs);
-    expect(parameters.map(({ name, type }) => [name, type])).to.deep.equal([
-      ["/millpond/dev/tokens", "SecureString"],
-      ["/millpond/dev/other", "SecureString"],
+    // Mocks get a secret in the wrapping in which Pulumi hands it on.
+    const told = parameters.map(({ name, type, value }) => [
+      name,
+      type,
+      (value as { value: string }).value,
+    ]);
+    expect(told).to.deep.equal([
+      ["/millpond/dev/tokens", "SecureString", "abc"],
+      ["/millpond/dev/other", "SecureString", "def"],
     ]);
   });
 
