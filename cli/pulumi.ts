@@ -65,7 +65,11 @@ export async function pulumi(
   args: readonly string[],
   options: PulumiOptions = {},
 ): Promise<string> {
-  const { code, stdout, stderr } = await runPulumi(args, options);
+  return succeeded(args, await runPulumi(args, options));
+}
+
+/** @throws MillpondError as `pulumi` */
+export function succeeded(args: readonly string[], { code, stdout, stderr }: PulumiRun): string {
   if (code === 0) return stdout;
   const said = (stderr.trim() || stdout.trim()).replace(/^error: /, "");
   throw new MillpondError("pulumi", `pulumi ${args.slice(0, 2).join(" ")}: ${said}`);

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { type PulumiOptions, type PulumiRun, pulumi, runPulumi } from "../pulumi.ts";
+import { type PulumiOptions, type PulumiRun, pulumi, runPulumi, succeeded } from "../pulumi.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -14,6 +14,16 @@ export interface Changes {
   replace?: number;
   same?: number;
   import?: number;
+}
+
+/** What two updates did, of which the second went on where the first failed. */
+function sumOf(first: Changes, second: Changes): Changes {
+  const done = { ...second };
+  for (const kind of ["create", "update", "delete", "replace", "import"] as const) {
+    const count = (first[kind] ?? 0) + (second[kind] ?? 0);
+    if (count > 0) done[kind] = count;
+  }
+  return done;
 }
 
 /** A stack of this project whose state and configuration are in a folder of their own, and not in the tree. */
@@ -53,11 +63,26 @@ export class PulumiStack {
     await this.#succeed("config", "set", ...this.#which(), ...args);
   }
 
-  /** @param program folder of another program, with a Pulumi.yaml of the same project @default - this project's own */
+  /**
+   * Updates the stack. Now and then the emulator's answer to a request gets lost: the provider asks again, for five minutes,
+   * and hears that what it made exists. A second update goes on from there, as it does on AWS; what it is for is said.
+   * @param program folder of another program, with a Pulumi.yaml of the same project @default - this project's own
+   */
   async up(program?: string): Promise<Changes> {
     const other = program === undefined ? [] : ["--cwd", program];
-    await this.#succeed(...this.#updateArgs("up"), "--skip-preview", ...other);
-    return await this.#lastChanges();
+    const args = [...this.#updateArgs("up"), "--skip-preview", ...other];
+    const first = await runPulumi(args, this.#options);
+    const lost = /^.*(?:ResourceConflict|EntityAlreadyExists|already exists).*$/m.exec(
+      first.stdout,
+    );
+    if (first.code === 0 || lost === null) {
+      succeeded(args, first);
+      return await this.#lastChanges();
+    }
+    process.stderr.write(`an answer was lost, so pulumi up once more: ${lost[0].trim()}\n`);
+    const before = await this.#lastChanges();
+    await this.#succeed(...args);
+    return sumOf(before, await this.#lastChanges());
   }
 
   /** As `up` and `destroy`, for one that may fail; with the preview that people get, too. */
@@ -97,8 +122,8 @@ export class PulumiStack {
 
   async #lastChanges(): Promise<Changes> {
     const args = ["stack", "history", "--json", "--page-size", "1", "--stack", this.name];
-    const [last] = JSON.parse(await this.#succeed(...args)) as [{ resourceChanges: Changes }];
-    return last.resourceChanges;
+    const [last] = JSON.parse(await this.#succeed(...args)) as [{ resourceChanges?: Changes }];
+    return last.resourceChanges ?? {};
   }
 
   async #succeed(...args: string[]): Promise<string> {
