@@ -51,6 +51,8 @@ interface Pending {
   settled: boolean;
   /** Workers that have ended under it. */
   deaths: number;
+  /** Called when it is answered, failed or given up. */
+  over: (() => void) | undefined;
   resolve: (result: never) => void;
   reject: (error: Error) => void;
 }
@@ -65,17 +67,21 @@ interface Worker {
   keys: BucketKeys | undefined;
 }
 
-/** How often a request is given to a new worker after the one that had it has ended. */
+/** How often a request is given to a worker of its own after the one that had it has ended. */
 const takeovers = 1;
 
 /**
  * DuckDB in a child process: started with the first request (or `start`), kept warm, started anew when it dies, killed
- * at a deadline, as that alone stops every query. Requests that only happened to be with a worker that dies go on in
- * the next one.
+ * at a deadline, as that alone stops every query. Requests that were with a worker that died run again, each in a worker
+ * of its own: so the one that killed it ends alone, and the others end well.
  */
 export class Engine {
   readonly #options: EngineOptions;
   #worker: Worker | undefined;
+  /** Those that run one request each, apart from all others. */
+  readonly #apart = new Set<Worker>();
+  /** One at a time. */
+  #suspects: Promise<void> = Promise.resolve();
   #nextId = 1;
   #closed = false;
 
@@ -102,6 +108,7 @@ export class Engine {
       sent: false,
       settled: false,
       deaths: 0,
+      over: undefined,
       resolve,
       reject,
     };
@@ -123,6 +130,7 @@ export class Engine {
       clearTimeout(timer);
       pending.settled = true;
       pending.worker?.pending.delete(id);
+      pending.over?.();
     }
   }
 
@@ -134,19 +142,26 @@ export class Engine {
   /** Stops the worker; what is under way fails. */
   async close(): Promise<void> {
     this.#closed = true;
-    const worker = this.#worker;
-    if (worker === undefined) return;
-    const ended = new Promise((resolve) => worker.process.once("exit", resolve));
-    this.#kill(worker);
-    await ended;
+    const workers = [...this.#apart, ...(this.#worker === undefined ? [] : [this.#worker])];
+    await Promise.all(
+      workers.map(async (worker) => {
+        const ended = new Promise((resolve) => worker.process.once("exit", resolve));
+        this.#kill(worker);
+        await ended;
+      }),
+    );
   }
 
-  #send(id: number, pending: Pending): void {
+  /** @param worker @default the one that all share */
+  #send(id: number, pending: Pending, worker?: Worker): void {
     if (this.#closed) {
       pending.reject(new MillpondError("engine-closed", "the engine was closed"));
       return;
     }
-    const worker = this.#current();
+    this.#give(id, pending, worker ?? this.#current());
+  }
+
+  #give(id: number, pending: Pending, worker: Worker): void {
     pending.worker = worker;
     pending.sent = false;
     worker.pending.set(id, pending);
@@ -211,12 +226,12 @@ export class Engine {
       }
     });
     const ended = (why: string) => {
-      if (this.#worker === worker) this.#worker = undefined;
+      this.#forget(worker);
       if (!worker.stopped) onEvent?.({ kind: "ended", pid: child.pid ?? 0, why });
       reject(new MillpondError("engine-died", `the engine ended as it started: ${why}`));
       const orphans = [...worker.pending];
       worker.pending.clear();
-      for (const [id, pending] of orphans) this.#takeOver(id, pending, why);
+      for (const [id, pending] of orphans) this.#takeOver(id, pending, why, worker.stopped);
     };
     child.once("exit", (code, signal) => ended(signal ?? `exit code ${code}`));
     child.once("error", (error) => {
@@ -240,8 +255,13 @@ export class Engine {
     return worker;
   }
 
-  #takeOver(id: number, pending: Pending, why: string): void {
+  #takeOver(id: number, pending: Pending, why: string, stopped: boolean): void {
     if (pending.settled) return;
+    // Killed at the deadline of another one.
+    if (stopped) {
+      this.#send(id, pending);
+      return;
+    }
     pending.deaths += 1;
     if (pending.deaths > takeovers) {
       pending.reject(
@@ -251,11 +271,41 @@ export class Engine {
       );
       return;
     }
-    this.#send(id, pending);
+    // One that was never told of it died of something else.
+    if (!pending.sent) {
+      this.#send(id, pending);
+      return;
+    }
+    this.#suspects = this.#suspects.then(() => this.#runApart(id, pending));
+  }
+
+  /** Resolves when the request is over, whatever became of it. */
+  async #runApart(id: number, pending: Pending): Promise<void> {
+    if (pending.settled) return;
+    if (this.#closed) {
+      this.#send(id, pending);
+      return;
+    }
+    const worker = this.#spawn();
+    this.#apart.add(worker);
+    const over = new Promise<void>((resolve) => {
+      pending.over = resolve;
+    });
+    this.#give(id, pending, worker);
+    await over;
+    if (!this.#apart.delete(worker)) return;
+    // It is as good as a new one.
+    if (this.#worker === undefined && !this.#closed) this.#worker = worker;
+    else this.#kill(worker);
+  }
+
+  #forget(worker: Worker): void {
+    if (this.#worker === worker) this.#worker = undefined;
+    this.#apart.delete(worker);
   }
 
   #kill(worker: Worker): void {
-    if (this.#worker === worker) this.#worker = undefined;
+    this.#forget(worker);
     worker.stopped = true;
     worker.process.kill("SIGKILL");
     // Its exit hands over what was with it.

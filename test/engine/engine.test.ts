@@ -52,6 +52,25 @@ describe("Engine", () => {
     return { ...result, text: await fs.readFile(output, "utf8") };
   }
 
+  /** The process id of the nth worker, when it has started. */
+  async function startedAs(n: number): Promise<number> {
+    for (;;) {
+      const started = events.filter((event) => event.kind === "started")[n - 1];
+      if (started !== undefined) return started.pid;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** Resolves when a process has used some of the processor since this was asked: it has its requests by then. */
+  async function untilBusy(pid: number): Promise<void> {
+    const ticks = async () => {
+      const stat = (await fs.readFile(`/proc/${pid}/stat`, "utf8")).split(" ");
+      return Number(stat[13]) + Number(stat[14]);
+    };
+    const before = await ticks();
+    while ((await ticks()) < before + 5) await new Promise((resolve) => setImmediate(resolve));
+  }
+
   it("starts one worker and keeps it", async () => {
     await ask("SELECT 1");
     const pid = engine.pid;
@@ -75,17 +94,29 @@ describe("Engine", () => {
   it("gives up a request whose worker died twice", async () => {
     await engine.start();
     const underWay = rejection(ask(endless));
-    const first = engine.pid as number;
-    process.kill(first, "SIGKILL");
-    while (engine.pid === undefined || engine.pid === first) {
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    process.kill(engine.pid, "SIGKILL");
+    process.kill(engine.pid as number, "SIGKILL");
+    process.kill(await startedAs(2), "SIGKILL");
 
     const error = await underWay;
 
     expect(error.code).to.equal("engine-died");
     expect(error.retryable).to.equal(true);
+  });
+
+  it("runs those apart that were with a worker that died, so that one which kills it does so alone", async () => {
+    await engine.start();
+    const deadly = rejection(ask(endless));
+    const innocent = ask("SELECT sum(hash(i)) > 0 AS ok FROM range(20000000) t(i)");
+    await untilBusy(engine.pid as number);
+    process.kill(engine.pid as number, "SIGKILL");
+    const apart = await startedAs(2);
+    // Work that comes meanwhile has nothing to do with it.
+    expect((await ask("SELECT 7 AS next")).text).to.equal('{"next":7}\n');
+    process.kill(apart, "SIGKILL");
+
+    expect((await deadly).code).to.equal("engine-died");
+    expect((await innocent).text).to.equal('{"ok":true}\n');
+    expect((await ask("SELECT 8 AS next")).text).to.equal('{"next":8}\n');
   });
 
   for (const [what, sql] of [
