@@ -47,6 +47,9 @@ export async function readTable(
 
   const united = new Map<string, string>();
   for (const { name, types: found } of differing) {
+    // A column without a value got that type for want of another: it fits every one.
+    const texts = filesWith(shapes, name, "VARCHAR");
+    if (texts.length > 0 && !(await holdsValues(connection, name, texts))) found.delete("VARCHAR");
     const fits = found.has("BIGINT") && (await wholeNumbersFit(connection, name, shapes));
     united.set(name.toLowerCase(), uniteTypes([...found], fits));
   }
@@ -119,22 +122,48 @@ async function learn(
   return learnt;
 }
 
+/** The files in which a column, whatever its case, is of a type. */
+function filesWith(shapes: readonly Shape[], name: string, type: string): string[] {
+  const lower = name.toLowerCase();
+  return shapes
+    .filter(({ columns }) =>
+      [...columns].some(([own, its]) => own.toLowerCase() === lower && its === type),
+    )
+    .flatMap(({ files }) => files);
+}
+
+/** SQL that picks a column's rows of parquet_metadata. */
+function isColumn(name: string): string {
+  return `lower(path_in_schema) = lower(${quoteLiteral(name)})`;
+}
+
+/** Whether a column is anything but NULL in some file, by what the footers say. */
+async function holdsValues(
+  connection: DuckDBConnection,
+  name: string,
+  files: readonly string[],
+): Promise<boolean> {
+  const found = await connection.runAndReadAll(
+    "SELECT bool_or(stats_null_count IS DISTINCT FROM num_values) " +
+      `FROM parquet_metadata(${quoteList(files)}) WHERE ${isColumn(name)}`,
+  );
+  return found.getRowsJS()[0]?.[0] === true;
+}
+
 /** Whether the footers say that all whole numbers of a column are such that a double holds them. */
 async function wholeNumbersFit(
   connection: DuckDBConnection,
   name: string,
   shapes: readonly Shape[],
 ): Promise<boolean> {
-  const files = shapes
-    .filter(({ columns }) => [...columns].some(([own, type]) => own === name && type === "BIGINT"))
-    .flatMap((shape) => shape.files);
+  const files = filesWith(shapes, name, "BIGINT");
   if (files.length === 0) return true;
   const within = (value: string) =>
     `TRY_CAST(${value} AS HUGEINT) BETWEEN -${safeInteger} AND ${safeInteger}`;
   // A row group of NULLs alone has no least and no greatest value.
   const checked = await connection.runAndReadAll(
     `SELECT bool_and(coalesce(${within("stats_min_value")} AND ${within("stats_max_value")}, stats_null_count = num_values, false)) ` +
-      `FROM parquet_metadata(${quoteList(files)}) WHERE path_in_schema = ${quoteLiteral(name)}`,
+      `FROM parquet_metadata(${quoteList(files)}) WHERE ${isColumn(name)}`,
   );
   // Without a row group there is no value.
   return checked.getRowsJS()[0]?.[0] !== false;
