@@ -186,7 +186,12 @@ async function forget(store: Store): Promise<void> {
 /** Brings the lake up to what is in the inbox, and says what is there then. */
 async function load(pond: Pond, topic: LocalTopic, say: (text: string) => void): Promise<void> {
   const begun = performance.now();
-  const { stale } = await findStale(pond.store);
+  const stale: string[] = [];
+  await findStale(pond.sweep, {
+    onStale: (key) => {
+      stale.push(key);
+    },
+  });
   if (stale.length > 0) {
     const bar = new cliProgress.SingleBar({
       format: "loading [{bar}] {value}/{total} {file}",

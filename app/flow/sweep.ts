@@ -1,55 +1,152 @@
 import pLimit from "p-limit";
 import { prefixes } from "../contract.ts";
+import type { Candidate } from "../engine/listings.ts";
 import { decide } from "../lake/decide.ts";
 import { outputKey, rejectionKey } from "../lake/derived-key.ts";
+import { decodeOutputMetadata } from "../lake/output-metadata.ts";
 import { parseRejection } from "../lake/rejection.ts";
 import { parseSourceKey } from "../lake/source-key.ts";
 import { requestsAtOnce, type Store } from "../store/store.ts";
 import { sourceState } from "./source-state.ts";
 
-export interface SweepResult {
+export interface SweepParts {
+  store: Store;
+  /** A folder for what is listed. */
+  workspace: string;
+  /** Whether the rows of a source go with it. */
+  mirrorDeletes: boolean;
+}
+
+/** What a sweep found, in numbers of objects. */
+export interface SweepCounts {
   /** Sources under `inbox/`. */
   sources: number;
-  /** Keys of those whose output or rejection is not of their newest version. */
-  stale: string[];
+  /** Files under `lake/`. */
+  outputs: number;
+  /** Records under `rejected/`. */
+  rejections: number;
+  /** Sources at which a request was spent; the listing says enough of the others. */
+  looked: number;
+  /** What has to be announced, by why. */
+  stale: {
+    /** Neither output nor record. */
+    missing: number;
+    /** The output, or the record, is of another version. */
+    outdated: number;
+    /** The source is gone, but a record, or with `mirrorDeletes` an output, is not. */
+    gone: number;
+  };
 }
+
+export interface SweepOptions {
+  /** Called with the key of each stale source as it is found; the sweep goes on when it has resolved. */
+  onStale?: (key: string) => Promise<void> | void;
+  /** Called now and then. `candidates` have been `looked` at, of `sources` that were listed. */
+  onProgress?: (counts: SweepCounts) => void;
+}
+
+/**
+ * An output that is so much newer than its source is of it, and costs no request. Less says nothing: an upload in parts bears the time
+ * at which it began, and the bucket's lifecycle gives it a day, others up to a week.
+ */
+export const clearlyNewerMs = 8 * 24 * 60 * 60 * 1000;
+
+/** Listed objects from one call of `onProgress` to the next. */
+const progressEvery = 1000;
 
 /**
  * Finds sources that no event told of: those dropped while nothing listened, and those whose event got lost. It only
  * finds; what is stale is then announced like any other change.
  */
-export async function findStale(store: Store): Promise<SweepResult> {
-  const outputs = new Set<string>();
-  for await (const { key } of store.list(prefixes.lake)) outputs.add(key);
+export async function findStale(
+  { store, workspace, mirrorDeletes }: SweepParts,
+  { onStale, onProgress }: SweepOptions = {},
+): Promise<SweepCounts> {
+  // DuckDB is not what a process of another function waits for at its start.
+  const { Listings } = await import("../engine/listings.ts");
+  const counts: SweepCounts = {
+    sources: 0,
+    outputs: 0,
+    rejections: 0,
+    looked: 0,
+    stale: { missing: 0, outdated: 0, gone: 0 },
+  };
+  const count = (what: "sources" | "outputs" | "rejections") => {
+    counts[what] += 1;
+    if (counts[what] % progressEvery === 0) onProgress?.(counts);
+  };
   const limit = pLimit(requestsAtOnce);
-  const rejections = new Set<string>();
-  for await (const { key } of store.list(prefixes.rejected)) rejections.add(key);
+  const tell = async (why: keyof SweepCounts["stale"], key: string) => {
+    counts.stale[why] += 1;
+    await onStale?.(key);
+  };
 
-  const result: SweepResult = { sources: 0, stale: [] };
-  const looks: Promise<string | undefined>[] = [];
-  // A record whose source is gone still has to be cleared; what remains here at the end is such.
-  for await (const source of store.list(prefixes.inbox)) {
-    const parsed = parseSourceKey(source.key);
-    if (parsed.kind === "ignored") continue;
-    result.sources += 1;
-    const rejectedAt = rejectionKey(source.key, parsed.table);
-    const rejected = rejections.delete(rejectedAt);
-    const convertedAt = parsed.kind === "source" ? outputKey(source.key, parsed.table) : undefined;
-    const look = async () => {
-      const rejection = rejected ? await store.read(rejectedAt) : undefined;
-      const output =
-        convertedAt !== undefined && outputs.has(convertedAt)
-          ? await store.head(convertedAt)
-          : undefined;
-      const decision = decide(sourceState({ source, output, rejection }));
-      const stale = decision.kind === "convert" || decision.clearRejection;
-      return stale ? source.key : undefined;
-    };
-    looks.push(limit(look));
+  const look = async ({ key, etag, hasOutput, hasRejection }: Candidate) => {
+    if (!hasOutput && !hasRejection) return await tell("missing", key);
+    counts.looked += 1;
+    const parsed = parseSourceKey(key);
+    if (parsed.kind === "ignored") return;
+    const [output, rejection] = await Promise.all([
+      hasOutput && parsed.kind === "source" ? store.head(outputKey(key, parsed.table)) : undefined,
+      hasRejection ? store.read(rejectionKey(key, parsed.table)) : undefined,
+    ]);
+    const decision = decide(sourceState({ source: { etag }, output, rejection, mirrorDeletes }));
+    const stale = decision.kind !== "done" || decision.clearRejection;
+    if (stale) await tell("outdated", key);
+  };
+  const each = async <T>(pieces: AsyncIterable<T[]>, work: (one: T) => Promise<void>) => {
+    for await (const piece of pieces) {
+      await Promise.all(piece.map((one) => limit(() => work(one))));
+      onProgress?.(counts);
+    }
+  };
+
+  const listings = await Listings.open({ workspace });
+  try {
+    // Sources last: an output that is made meanwhile is looked for once more, and none is missed.
+    for await (const { key } of store.list(prefixes.rejected)) {
+      listings.addRejection(key);
+      count("rejections");
+    }
+    for await (const { key, lastModified } of store.list(prefixes.lake)) {
+      listings.addOutput(key, lastModified);
+      count("outputs");
+    }
+    for await (const source of store.list(prefixes.inbox)) {
+      const parsed = parseSourceKey(source.key);
+      if (parsed.kind === "ignored") continue;
+      listings.addSource({
+        ...source,
+        output: parsed.kind === "source" ? outputKey(source.key, parsed.table) : undefined,
+        rejection: rejectionKey(source.key, parsed.table),
+      });
+      count("sources");
+    }
+    listings.listed();
+
+    await each(listings.candidates(clearlyNewerMs), look);
+    await each(listings.orphans("rejection"), async (rejected) => {
+      counts.looked += 1;
+      const record = parseRejection((await store.read(rejected))?.text ?? "");
+      if (record !== undefined) await tell("gone", record.source.key);
+    });
+    if (mirrorDeletes) {
+      await each(listings.orphans("output"), async (made) => {
+        counts.looked += 1;
+        const key = decodeOutputMetadata((await store.head(made))?.metadata ?? {})?.sourceKey;
+        const parsed = key === undefined ? undefined : parseSourceKey(key);
+        // What somebody moved or put there themselves has no source that could be gone.
+        if (parsed?.kind !== "source" || outputKey(key as string, parsed.table) !== made) return;
+        await tell("gone", key as string);
+      });
+    }
+  } finally {
+    await listings.close();
   }
-  for (const key of rejections) {
-    looks.push(limit(async () => parseRejection((await store.read(key))?.text ?? "")?.source.key));
-  }
-  result.stale.push(...(await Promise.all(looks)).filter((key) => key !== undefined));
-  return result;
+  return counts;
+}
+
+/** Sources that have to be announced. */
+export function staleOf({ stale }: SweepCounts): number {
+  return stale.missing + stale.outdated + stale.gone;
 }

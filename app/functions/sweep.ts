@@ -1,14 +1,16 @@
 import type { Context } from "aws-lambda";
+import pLimit from "p-limit";
+import * as v from "valibot";
 import { MillpondError } from "../errors.ts";
 import { objectMessage, wrapObjectEvent } from "../events/s3-event.ts";
-import { findStale } from "../flow/sweep.ts";
+import { findStale, type SweepCounts } from "../flow/sweep.ts";
 import type { Pond } from "../pond.ts";
+import { requestsAtOnce } from "../store/store.ts";
 import { createHandler as createIngest, type IngestSummary } from "./ingest.ts";
 import { invocation, processPond } from "./invocation.ts";
 
-export interface SweepSummary {
-  sources: number;
-  /** Sources that were announced, as their output is not of their newest version. */
+export interface SweepSummary extends SweepCounts {
+  /** Sources that were announced, as their output is not of their newest version. None in a dry run. */
   announced: number;
   /** What became of them, where there is no topic and `ingest` ran at once. */
   ingested?: Partial<IngestSummary>;
@@ -17,39 +19,84 @@ export interface SweepSummary {
 /** Hands an event to the ingest function. @returns what became of it, where that is known by then */
 export type Announce = (event: unknown, context: Context) => Promise<IngestSummary | undefined>;
 
+export interface SweepRunOptions {
+  /** Finds, and announces nothing. @default false */
+  dryRun?: boolean;
+  /** Called with each key that is found, before it is announced. */
+  onStale?: (key: string) => void;
+  /** Called now and then. */
+  onProgress?: (counts: SweepCounts) => void;
+}
+
+/** What may be asked of it; a schedule's own event says nothing. */
+const schema = v.object({ dryRun: v.optional(v.boolean()) });
+
 /**
  * Runs on a schedule: finds sources that no event told of, and announces them, as S3 would.
  * @param announce where there is no topic @default the ingest function, at once
  */
 export function createHandler(open: () => Promise<Pond>, announce: Announce = createIngest(open)) {
-  return async (_event: unknown, context: Context): Promise<SweepSummary> => {
+  return async (event: unknown, context: Context): Promise<SweepSummary> => {
     const pond = await open();
     return await invocation(context, pond.logger, async () => {
-      const { sources, stale } = await findStale(pond.store);
-      const failures: unknown[] = [];
-      const outcomes: Partial<IngestSummary> = {};
-      for (const key of stale) {
-        const change = [pond.bucket, key, "ObjectCreated:Put", new Date()] as const;
-        try {
-          if (pond.publish !== undefined) await pond.publish(objectMessage(...change));
-          else add(outcomes, await announce(wrapObjectEvent(...change), context));
-        } catch (error) {
-          // One that can't be announced holds up no other; the next sweep finds it again.
-          pond.logger.error("could not announce", { source: key, error });
-          failures.push(error);
-        }
+      const asked = v.safeParse(schema, event);
+      if (!asked.success) {
+        throw new MillpondError("event", 'expected {} or {"dryRun": true}');
       }
-      const announced = stale.length - failures.length;
-      pond.logger.info("swept", { sources, announced, failed: failures.length, ...outcomes });
-      const ingested = Object.keys(outcomes).length > 0 ? { ingested: outcomes } : {};
-      if (failures.length === 0) return { sources, announced, ...ingested };
-      throw new MillpondError(
-        "sweep-failed",
-        `${failures.length} of ${stale.length} sources could not be announced`,
-        { retryable: true, cause: failures[0] },
-      );
+      return await sweepPond(pond, announce, context, { dryRun: asked.output.dryRun ?? false });
     });
   };
+}
+
+/** @throws MillpondError `sweep-failed` where some could not be announced; the others were */
+export async function sweepPond(
+  pond: Pond,
+  announce: Announce,
+  context: Context,
+  { dryRun = false, onStale, onProgress }: SweepRunOptions = {},
+): Promise<SweepSummary> {
+  let announced = 0;
+  const failures: unknown[] = [];
+  const outcomes: Partial<IngestSummary> = {};
+  // Whoever ingests at once does so file by file; a topic takes many.
+  const limit = pLimit(pond.publish === undefined ? 1 : requestsAtOnce);
+  const tell = async (key: string) => {
+    const change = [pond.bucket, key, "ObjectCreated:Put", new Date()] as const;
+    try {
+      if (pond.publish !== undefined) await pond.publish(objectMessage(...change));
+      else add(outcomes, await announce(wrapObjectEvent(...change), context));
+      announced += 1;
+    } catch (error) {
+      // One that can't be announced holds up no other; the next sweep finds it again.
+      pond.logger.error("could not announce", { source: key, error });
+      failures.push(error);
+    }
+  };
+  const counts = await findStale(pond.sweep, {
+    onStale: async (key) => {
+      onStale?.(key);
+      if (!dryRun) await limit(() => tell(key));
+    },
+    ...(onProgress === undefined ? {} : { onProgress }),
+  });
+  const { stale, ...rest } = counts;
+  pond.logger.info("swept", {
+    ...rest,
+    ...stale,
+    announced,
+    failed: failures.length,
+    ...outcomes,
+    ...(dryRun ? { dry_run: true } : {}),
+  });
+  if (failures.length > 0) {
+    throw new MillpondError(
+      "sweep-failed",
+      `${failures.length} of ${failures.length + announced} sources could not be announced`,
+      { retryable: true, cause: failures[0] },
+    );
+  }
+  const ingested = Object.keys(outcomes).length > 0 ? { ingested: outcomes } : {};
+  return { ...counts, announced, ...ingested };
 }
 
 function add(sum: Partial<IngestSummary>, one: IngestSummary | undefined): void {
