@@ -26,6 +26,11 @@ const data = new DataBucket("data", {
 });
 const secrets = new StageSecrets("secrets", { values: stage.secrets });
 const uploads = new EventTopic(topicName, { encrypt: stage.encryptTopic });
+// Somebody else's, of a bucket that is there already. It may tell of the whole bucket, and others listen.
+const theirs =
+  stage.bucket.uploadsTopicArn === undefined
+    ? undefined
+    : new EventTopic("theirs", { existingArn: stage.bucket.uploadsTopicArn });
 
 // ── functions ───────────────────────────────────────────────────────────────
 const image = new LambdaImage("functions", {
@@ -45,6 +50,8 @@ const environment = {
   [environmentNames.architecture]: stage.architecture,
 };
 
+const mirroring = { [environmentNames.mirrorDeletes]: String(stage.bucket.mirrorDeletes) };
+
 const hello = new ContainerFunction("hello", {
   ...common,
   handler: handlerOf("hello"),
@@ -54,7 +61,14 @@ const ingest = new ContainerFunction("ingest", {
   ...common,
   ...stage.ingest,
   handler: handlerOf("ingest"),
-  environment: { ...environment, [environmentNames.diskMiB]: spillMiB(stage.ingest) },
+  environment: {
+    ...environment,
+    ...mirroring,
+    [environmentNames.diskMiB]: spillMiB(stage.ingest),
+    [environmentNames.eventTopics]: pulumi
+      .all([uploads.arn, ...(theirs === undefined ? [] : [theirs.arn])])
+      .apply((arns) => arns.join(",")),
+  },
   events: { retries: 2 },
 });
 const query = new ContainerFunction("query", {
@@ -73,7 +87,7 @@ const sweep = new ContainerFunction("sweep", {
   ...common,
   handler: handlerOf("sweep"),
   timeoutSeconds: 900,
-  environment: { ...environment, [environmentNames.topic]: uploads.arn },
+  environment: { ...environment, ...mirroring, [environmentNames.topic]: uploads.arn },
   events: { retries: 1 },
 });
 
@@ -84,6 +98,7 @@ data.grants.write(ingest, { prefix: prefixes.lake });
 data.grants.read(ingest, { prefix: prefixes.rejected });
 data.grants.write(ingest, { prefix: prefixes.rejected });
 data.grants.delete(ingest, { prefix: prefixes.rejected });
+if (stage.bucket.mirrorDeletes) data.grants.delete(ingest, { prefix: prefixes.lake });
 
 data.grants.read(query, { prefix: prefixes.lake });
 data.grants.read(query, { prefix: prefixes.rejected });
@@ -99,13 +114,9 @@ uploads.grants.publish(sweep);
 
 // ── what calls them ─────────────────────────────────────────────────────────
 uploads.subscribe("ingest", ingest);
-if (stage.bucket.uploadsTopicArn === undefined) {
-  data.notify(uploads, { prefix: prefixes.inbox });
-} else {
-  // Somebody else's: it may tell of the whole bucket, and others listen, so that the sweep announces on our own.
-  const theirs = new EventTopic("theirs", { existingArn: stage.bucket.uploadsTopicArn });
-  theirs.subscribe("ingest-theirs", ingest, { filter: uploadsUnder(prefixes.inbox) });
-}
+if (theirs === undefined) data.notify(uploads, { prefix: prefixes.inbox });
+// The sweep announces on our own.
+else theirs.subscribe("ingest-theirs", ingest, { filter: uploadsUnder(prefixes.inbox) });
 new Schedule("sweep-schedule", { fn: sweep, everyMinutes: stage.sweepEveryMinutes });
 
 const api = new HttpApi("api", { ...stage.api, logRetentionDays: stage.logRetentionDays });
@@ -134,6 +145,11 @@ export const logGroups = {
   ingest: ingest.logGroupName,
   query: query.logGroupName,
   sweep: sweep.logGroupName,
+};
+/** What `npm run redrive` hands back, by the function that was to do it. */
+export const failureQueues = {
+  ingest: pulumi.all(ingest.failureQueueUrls),
+  sweep: pulumi.all(sweep.failureQueueUrls),
 };
 export const imageUri = image.uri;
 export const tryIt = pulumi.interpolate`curl${tryOptions[stage.api.auth]} ${api.url}/tables`;

@@ -41,6 +41,10 @@ export const environmentNames = {
   secrets: "MILLPOND_SECRETS",
   /** ARN of the topic that `sweep` announces on what no event told of. @default - it hands it to `ingest` itself */
   topic: "MILLPOND_TOPIC",
+  /** ARNs of the topics that may hand events to `ingest`, with commas between. @default - any topic's */
+  eventTopics: "MILLPOND_EVENT_TOPICS",
+  /** Whether the rows of a source go with it: `true` or `false`. @default false */
+  mirrorDeletes: "MILLPOND_MIRROR_DELETES",
   /** Who may query: `token`, whoever sends one of the secret `tokens`; `none`, whoever gets here. @default token for a bucket, none for a folder */
   auth: "MILLPOND_AUTH",
   /** What the stage's functions run on: `arm64` or `x86_64`. Set by the stack. */
@@ -57,6 +61,13 @@ export const environmentNames = {
   queryDeadlineSeconds: "MILLPOND_QUERY_DEADLINE_SECONDS",
   /** Least severe level that is logged. @default AWS_LAMBDA_LOG_LEVEL, else info */
   logLevel: "LOG_LEVEL",
+} as const;
+
+/** Settings of the stack that say what the ingest function has. Pulumi.yaml describes them. */
+export const ingestSettings = {
+  memory: "ingestMemoryMiB",
+  disk: "ingestDiskMiB",
+  time: "ingestTimeoutSeconds",
 } as const;
 
 /** The `service` key of every log line. */

@@ -5,12 +5,14 @@ import * as v from "valibot";
 import {
   bucketNamePattern,
   type Environment,
+  ingestSettings,
   environmentNames as names,
   privateFolder,
   topicArnPattern,
 } from "./contract.ts";
 import { MillpondError } from "./errors.ts";
 import { type Extensions, extensionsFrom } from "./extensions.ts";
+import type { Limit } from "./lake/verdict.ts";
 
 /** Where a pond is. */
 export type StoreLocation =
@@ -28,6 +30,10 @@ export interface Settings {
   auth: "token" | "none";
   /** ARN of the topic on which `sweep` announces. Undefined: it hands over to `ingest` itself. */
   topic: string | undefined;
+  /** ARNs of the topics whose events count. Undefined: any topic's. */
+  eventTopics: string[] | undefined;
+  /** Whether the rows of a source go with it. */
+  mirrorDeletes: boolean;
   /** Prefix of the stage's parameters in SSM. Undefined where there are no secrets. */
   secrets: string | undefined;
   /** Absolute path of the folder of saved queries. */
@@ -38,6 +44,8 @@ export interface Settings {
   diskMiB: number;
   /** Processors that one engine may use. */
   threads: number;
+  /** Which setting gives a file more of what it needs: the stack's on Lambda, elsewhere the environment's. */
+  raise: Readonly<Partial<Record<Limit, string>>>;
   /** Milliseconds from a query's arrival to its answer. */
   queryDeadlineMs: number;
 }
@@ -118,6 +126,22 @@ const schema = v.object({
       ),
     ),
   ),
+  [names.eventTopics]: v.optional(
+    v.pipe(
+      v.string(),
+      v.transform((text) => text.split(",").filter((arn) => arn !== "")),
+      v.check(
+        (arns) => arns.every((arn) => topicArnPattern.test(arn)),
+        () => `${names.eventTopics} must be ARNs of topics with commas between`,
+      ),
+    ),
+  ),
+  [names.mirrorDeletes]: v.optional(
+    v.picklist(
+      ["true", "false"],
+      (issue) => `${names.mirrorDeletes} must be true or false, got "${issue.input}"`,
+    ),
+  ),
   [names.auth]: v.optional(
     v.picklist(
       ["token", "none"],
@@ -166,6 +190,8 @@ export function readSettings(environment: Environment): Settings {
     extensions: extensionsFrom(environment),
     auth: found[names.auth] ?? (store.kind === "bucket" ? "token" : "none"),
     topic: found[names.topic],
+    eventTopics: found[names.eventTopics],
+    mirrorDeletes: found[names.mirrorDeletes] === "true",
     secrets: found[names.secrets],
     queries: path.resolve(
       found[names.queries] ?? fileURLToPath(new URL("../queries/", import.meta.url)),
@@ -176,6 +202,14 @@ export function readSettings(environment: Environment): Settings {
       lambdaMiB === undefined
         ? os.availableParallelism()
         : Math.max(1, Math.ceil(lambdaMiB / memoryPerProcessorMiB)),
+    raise:
+      lambdaMiB === undefined
+        ? { memory: names.memoryMiB, disk: names.diskMiB }
+        : {
+            memory: `pulumi config set ${ingestSettings.memory}`,
+            disk: `pulumi config set ${ingestSettings.disk}`,
+            time: `pulumi config set ${ingestSettings.time}`,
+          },
     queryDeadlineMs: (found[names.queryDeadlineSeconds] ?? 25) * 1000,
   };
 }

@@ -10,6 +10,7 @@ import { Catalog } from "./flow/catalog.ts";
 import type { IngestParts } from "./flow/ingest.ts";
 import { LargeAnswers } from "./flow/large-answers.ts";
 import { SavedQueries } from "./flow/saved-queries.ts";
+import type { SweepParts } from "./flow/sweep.ts";
 import { createHttpApp } from "./http/app.ts";
 import { parseTokens, type Tokens } from "./http/tokens.ts";
 import type { Logger } from "./logger.ts";
@@ -24,6 +25,9 @@ export interface Pond {
   /** What events name the store by; those of another one are refused. */
   bucket: string;
   ingest: IngestParts;
+  sweep: SweepParts;
+  /** ARNs of the topics whose events count. Undefined: any topic's. */
+  eventTopics: readonly string[] | undefined;
   catalog: Catalog;
   http: Hono;
   /** Tells the stage's topic of something. Undefined where there is none. */
@@ -58,12 +62,12 @@ export async function openPond(
 ): Promise<Pond> {
   const workspace = openWorkspace(settings.scratch);
   const folders = Object.fromEntries(
-    (["ingest", "answers", "copies", "spill"] as const).map((name) => {
+    (["ingest", "sweep", "answers", "copies", "spill"] as const).map((name) => {
       const folder = path.join(workspace.path, name);
       fs.mkdirSync(folder);
       return [name, `${folder}/`];
     }),
-  ) as Record<"ingest" | "answers" | "copies" | "spill", string>;
+  ) as Record<"ingest" | "sweep" | "answers" | "copies" | "spill", string>;
   const { store, bucket, remote, large } = await openStore(settings, workspace.path);
 
   // Two engines, so that neither may touch what the other needs: the one that reads strangers' files sees no table,
@@ -102,7 +106,15 @@ export async function openPond(
     logger,
     store,
     bucket,
-    ingest: { store, engine: ingestEngine, workspace: folders.ingest },
+    ingest: {
+      store,
+      engine: ingestEngine,
+      workspace: folders.ingest,
+      mirrorDeletes: settings.mirrorDeletes,
+      limits: { memoryMiB: settings.memoryMiB, diskMiB: settings.diskMiB, raise: settings.raise },
+    },
+    sweep: { store, workspace: folders.sweep, mirrorDeletes: settings.mirrorDeletes },
+    eventTopics: settings.eventTopics,
     catalog,
     http: createHttpApp({
       catalog,

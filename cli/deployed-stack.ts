@@ -11,6 +11,8 @@ export interface DeployedStack {
   topicArn: string;
   functionNames: Record<FunctionName, string>;
   logGroups: Record<FunctionName, string>;
+  /** URLs of the queues in which waits what failed for good, by the function that was to do it. */
+  failureQueues: Partial<Record<FunctionName, string[]>>;
   imageUri: string;
 }
 

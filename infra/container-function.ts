@@ -52,6 +52,10 @@ export class ContainerFunction extends pulumi.ComponentResource {
   readonly logGroupName: string;
   /** Where events wait that failed for good. Undefined for one that is not invoked by events. */
   readonly failuresQueueArn: pulumi.Output<string> | undefined;
+  /**
+   * URLs of the queues with what this function was to do and has not: what it failed at, and what topics could not deliver.
+   */
+  readonly failureQueueUrls: pulumi.Output<string>[] = [];
   readonly nodes: {
     function: aws.lambda.Function;
     role: aws.iam.Role;
@@ -140,6 +144,7 @@ export class ContainerFunction extends pulumi.ComponentResource {
     this.name = fn.name;
     this.invokeArn = fn.invokeArn;
     this.failuresQueueArn = failures?.arn;
+    if (failures !== undefined) this.failureQueueUrls.push(failures.url);
     this.nodes = { function: fn, role, logGroup, ...(failures === undefined ? {} : { failures }) };
     this.registerOutputs({ arn: this.arn, name: this.name });
   }

@@ -83,6 +83,7 @@ export class EventTopic extends pulumi.ComponentResource {
     { filter }: SubscribeOptions = {},
   ): aws.sns.TopicSubscription {
     const undelivered = failureQueue(`${name}-undelivered`, this);
+    fn.failureQueueUrls.push(undelivered.url);
     const accepted = new aws.sqs.QueuePolicy(
       `${name}-undelivered-policy`,
       {

@@ -4,6 +4,7 @@ import {
   architectureNames,
   bucketNamePattern,
   environmentNames,
+  ingestSettings,
   leastTokenLength,
   secretNames,
   topicArnPattern,
@@ -46,6 +47,8 @@ export interface StageConfig {
     uploadsTopicArn: string | undefined;
     protect: boolean;
     noncurrentDays: number;
+    /** Whether the rows of a source go with it. */
+    mirrorDeletes: boolean;
   };
   encryptTopic: boolean;
   api: {
@@ -203,9 +206,9 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
     logRetentionDays: read.oneOfNumbers("logRetentionDays", retentions, 30),
     tracing: read.flag("tracing", false),
     ingest: {
-      memoryMiB: read.number("ingestMemoryMiB", 1769, 512, 10_240, "MiB"),
-      timeoutSeconds: read.number("ingestTimeoutSeconds", 300, 30, 900, "seconds"),
-      diskMiB: read.number("ingestDiskMiB", 4096, 512, 10_240, "MiB"),
+      memoryMiB: read.number(ingestSettings.memory, 1769, 512, 10_240, "MiB"),
+      timeoutSeconds: read.number(ingestSettings.time, 300, 30, 900, "seconds"),
+      diskMiB: read.number(ingestSettings.disk, 4096, 512, 10_240, "MiB"),
       concurrency: read.optionalNumber("ingestConcurrency", 1, 10_000, "executions"),
     },
     query: {
@@ -222,6 +225,7 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
       uploadsTopicArn,
       protect: read.flag("protectData", false),
       noncurrentDays: read.number("noncurrentDays", 30, 1, 3650, "days"),
+      mirrorDeletes: read.flag("mirrorDeletes", false),
     },
     encryptTopic: read.flag("encryptTopic", false),
     api: {

@@ -7,9 +7,11 @@ import {
   type ExactType,
   exactCast,
   inexactMarker,
+  textRungs,
   trimmed,
 } from "../lake/exact-types.ts";
 import { reasonFrom, SourceError } from "../lake/source-error.ts";
+import type { Partition } from "../lake/source-key.ts";
 import { quoteIdentifier, quoteLiteral } from "../query/quote.ts";
 import type { ConvertRequest, ConvertResult } from "./protocol.ts";
 import { relateCsv } from "./relate-csv.ts";
@@ -30,7 +32,7 @@ export async function convert(
   request: ConvertRequest,
 ): Promise<ConvertResult> {
   try {
-    const relation = await relate(connection, request);
+    const relation = withPartitions(await relate(connection, request), request.partitions ?? []);
     await connection.run(`CREATE OR REPLACE TEMP VIEW source AS FROM ${relation.from}`);
     try {
       const [written, packing] = await Promise.allSettled([
@@ -47,6 +49,22 @@ export async function convert(
   } catch (error) {
     throw asSourceError(error, request);
   }
+}
+
+/** The columns of the file, and after them those that its folders give. */
+function withPartitions(relation: Relation, partitions: readonly Partition[]): Relation {
+  const own = new Set(relation.columns.map(({ name }) => name.toLowerCase()));
+  const given = partitions
+    .filter(({ column }) => !own.has(column.toLowerCase()))
+    .map(
+      ({ column, value }): Column => ({
+        name: column,
+        expression: value === null ? "NULL::VARCHAR" : `${quoteLiteral(value)}::VARCHAR`,
+        rungs: textRungs,
+        proposal: { kind: "unsure" },
+      }),
+    );
+  return { ...relation, columns: [...relation.columns, ...given] };
 }
 
 /** Errors of DuckDB that say something of the file, not of the machine. */

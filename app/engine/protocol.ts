@@ -1,7 +1,7 @@
 import type { BucketAccess, BucketKeys } from "../bucket-access.ts";
 import type { Extensions } from "../extensions.ts";
 import type { RejectionReason } from "../lake/rejection.ts";
-import type { Compression, SourceFormat } from "../lake/source-key.ts";
+import type { Compression, Partition, SourceFormat } from "../lake/source-key.ts";
 import type { QueryFormat } from "../query/result-format.ts";
 
 /** What engine.ts and worker.ts say to each other. Plain values only: they cross a process boundary. */
@@ -37,6 +37,8 @@ export interface ConvertRequest {
   scratch: string;
   format: SourceFormat;
   compression: Compression;
+  /** Columns that the key gives to all rows. One that the file has itself is the file's. @default [] */
+  partitions?: Partition[];
 }
 export interface ConvertResult {
   rows: number;

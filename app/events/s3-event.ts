@@ -10,6 +10,8 @@ import { MillpondError } from "../errors.ts";
 export interface ObjectEvent {
   bucket: string;
   key: string;
+  /** ARN of the topic that it came by, empty where the envelope names none. Undefined for one straight from S3. */
+  topic?: string;
 }
 
 const s3Record = v.object({
@@ -25,7 +27,10 @@ const s3Event = v.object({ Records: v.array(s3Record) });
 const testEvent = v.object({ Event: v.literal("s3:TestEvent"), Bucket: v.string() });
 const snsEvent = v.object({
   Records: v.array(
-    v.object({ EventSource: v.literal("aws:sns"), Sns: v.object({ Message: v.string() }) }),
+    v.object({
+      EventSource: v.literal("aws:sns"),
+      Sns: v.object({ Message: v.string(), TopicArn: v.optional(v.string()) }),
+    }),
   ),
 });
 
@@ -35,7 +40,7 @@ const snsEvent = v.object({
  */
 export function decodeObjectEvents(event: unknown): ObjectEvent[] {
   const wrapped = v.safeParse(snsEvent, event);
-  if (!wrapped.success) return decodeS3Event(event);
+  if (!wrapped.success) return decodeS3Event(event, undefined);
   return wrapped.output.Records.flatMap(({ Sns }) => {
     let message: unknown;
     try {
@@ -45,11 +50,11 @@ export function decodeObjectEvents(event: unknown): ObjectEvent[] {
         cause: error,
       });
     }
-    return decodeS3Event(message);
+    return decodeS3Event(message, Sns.TopicArn ?? "");
   });
 }
 
-function decodeS3Event(event: unknown): ObjectEvent[] {
+function decodeS3Event(event: unknown, topic: string | undefined): ObjectEvent[] {
   if (v.is(testEvent, event)) return [];
   const parsed = v.safeParse(s3Event, event);
   if (!parsed.success) {
@@ -62,6 +67,7 @@ function decodeS3Event(event: unknown): ObjectEvent[] {
   return parsed.output.Records.map(({ s3 }) => ({
     bucket: s3.bucket.name,
     key: decodeKey(s3.object.key),
+    ...(topic === undefined ? {} : { topic }),
   }));
 }
 

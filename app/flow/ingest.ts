@@ -10,6 +10,7 @@ import { encodeOutputMetadata } from "../lake/output-metadata.ts";
 import type { RejectionReason, RejectionRecord } from "../lake/rejection.ts";
 import { SourceError } from "../lake/source-error.ts";
 import { parseSourceKey, type SourceKey } from "../lake/source-key.ts";
+import { type Limit, mostAttempts, verdictOn, verdicts } from "../lake/verdict.ts";
 import type { ObjectHead, Store, WriteCondition } from "../store/store.ts";
 import { version } from "../version.ts";
 import { sourceState } from "./source-state.ts";
@@ -19,6 +20,18 @@ export interface IngestParts {
   engine: Engine;
   /** A folder for copies and conversions, on the store's file system where that is a folder. */
   workspace: string;
+  /** Whether the rows of a source go with it. @default false */
+  mirrorDeletes?: boolean;
+  /** What a file may use, for the person who reads why one asked too much. @default - not said */
+  limits?: IngestLimits;
+}
+
+export interface IngestLimits {
+  memoryMiB: number;
+  /** That may be spilled. */
+  diskMiB: number;
+  /** The setting that raises each; none for what can't be. */
+  raise: Readonly<Partial<Record<Limit, string>>>;
 }
 
 /** How one source stands after an event. */
@@ -26,12 +39,16 @@ export type Outcome =
   | { kind: "converted"; table: string; rows: number; sourceBytes: number; outputBytes: number }
   | { kind: "unchanged"; table: string | undefined }
   | { kind: "gone"; table: string | undefined }
+  /** The source is gone, and its rows with it. */
+  | { kind: "deleted"; table: string; rows: number }
   | { kind: "rejected"; table: string | undefined; reason: RejectionReason; rejectionKey: string }
   | { kind: "ignored"; why: string };
 
 export interface IngestOptions {
   /** Time by which the engine is stopped, in ms since the epoch. @default - none */
   deadline?: number;
+  /** Milliseconds that all files of the event have together. @default - no more than this file's */
+  timeMs?: number;
 }
 
 /** Times that a source may change, or another ingest may win, while this one looks at it. */
@@ -43,8 +60,8 @@ const leastMs = 2000;
 /** The share of a disk that is free when nobody else uses it. */
 const emptyShare = 0.9;
 
-/** An engine that fails under a file may have failed for something else; the second time it is the file. */
-const deadlyAttempts = 2;
+/** A file is to blame for what it took of this share of the function's time; with less, others may have taken the rest. */
+const fairShare = 0.5;
 
 /**
  * Makes the lake hold the newest version of one source, whatever the event said. It looks at what is there, acts, and
@@ -75,15 +92,19 @@ async function ingestOnce(
   source: Exclude<SourceKey, { kind: "ignored" }>,
   options: IngestOptions,
 ): Promise<Outcome | undefined> {
-  const { store } = parts;
+  const { store, mirrorDeletes = false } = parts;
   const { table } = source;
+  const fair =
+    options.deadline === undefined ||
+    options.timeMs === undefined ||
+    options.deadline - Date.now() >= options.timeMs * fairShare;
   const rejectedAt = rejectionKey(key, table);
   const [rejection, output, head] = await Promise.all([
     store.read(rejectedAt),
     source.kind === "source" ? store.head(outputKey(key, source.table)) : undefined,
     store.head(key),
   ]);
-  const state = sourceState({ source: head, output, rejection });
+  const state = sourceState({ source: head, output, rejection, mirrorDeletes });
   const record = state.rejection?.record;
   const metadata = state.output?.metadata;
   const decision = decide(state);
@@ -107,6 +128,16 @@ async function ingestOnce(
         };
       }
     }
+  }
+
+  if (decision.kind === "delete") {
+    const { key: outputAt, etag } = output as ObjectHead;
+    await store.delete(outputAt, etag);
+    // A source that came back has its rows made anew; rows that an older version left meanwhile go, too.
+    const [back, left] = await Promise.all([store.head(key), store.head(outputAt)]);
+    if (back !== undefined || left !== undefined) return undefined;
+    if (rejection !== undefined) await store.delete(rejectedAt, rejection.etag);
+    return { kind: "deleted", table: table as string, rows: metadata?.rows ?? 0 };
   }
 
   const newest = head as ObjectHead;
@@ -151,8 +182,6 @@ async function ingestOnce(
       (error: unknown) => error as Error,
     );
     if (copy === undefined) return undefined;
-    // A download that took all the time says nothing of the file.
-    checkTime(key, options);
     const converted = path.join(directory, "converted.parquet");
     const result =
       copy instanceof Error
@@ -166,17 +195,26 @@ async function ingestOnce(
                 scratch: directory,
                 format: source.format,
                 compression: source.compression,
+                partitions: source.partitions,
               },
               options,
             )
             .catch((error: unknown) => error as Error);
     if (!(copy instanceof Error) && !(await copy.intact())) return undefined;
     if (result instanceof SourceError) return await reject(result.reason, true);
-    const code = result instanceof MillpondError ? await blame(result.code, directory) : "";
-    if (Object.hasOwn(tooMuch, code)) {
-      const final = decision.attempt >= deadlyAttempts;
-      const rejected = await reject(tooLarge(code, newest.size), final);
-      if (final || rejected === undefined) return rejected;
+    if (result instanceof MillpondError) {
+      const code = await blame(result.code, directory);
+      if (code === "deadline" && !fair) throw late(key, result);
+      if (verdictOn(code) === "suspect") {
+        const final = decision.attempt >= mostAttempts;
+        const reason = tooMuch(code, newest.size, parts.limits, options);
+        const rejected = await reject(reason, final);
+        if (final || rejected === undefined) return rejected;
+        throw new MillpondError(code, `${key}: ${reason.message}; it takes ${reason.expected}`, {
+          retryable: true,
+          cause: result,
+        });
+      }
     }
     if (result instanceof Error) throw result;
 
@@ -210,9 +248,12 @@ async function ingestOnce(
 /** @throws MillpondError `late`, retryable, where too little time is left for what a file is judged by */
 function checkTime(key: string, { deadline }: IngestOptions): void {
   if (deadline === undefined || deadline - Date.now() >= leastMs) return;
-  throw new MillpondError("late", `no time is left for ${key}: it is tried again`, {
-    retryable: true,
-  });
+  throw late(key);
+}
+
+function late(key: string, cause?: unknown): MillpondError {
+  const message = `no time is left for ${key}: it is tried again`;
+  return new MillpondError("late", message, { retryable: true, cause });
 }
 
 /**
@@ -234,19 +275,27 @@ function conditionFor(existing: { etag: string } | undefined): WriteCondition {
   return existing === undefined ? { ifAbsent: true } : { ifMatch: existing.etag };
 }
 
-/** What a file may ask too much of. A full disk is not the file's doing, so it is not among them. */
-const tooMuch: Readonly<Record<string, string>> = {
-  "engine-died": "the engine ended while it read this file",
-  "out-of-memory": "the engine has too little memory to read this file",
-  "out-of-disk": "the engine has too little disk to read this file",
-  deadline: "there was not time enough to read this file",
-};
-
-function tooLarge(code: string, size: number): RejectionReason {
+/** Why a file asked too much: how large it is, what there was for it, and which settings give it more. */
+function tooMuch(
+  code: string,
+  size: number,
+  limits: IngestLimits | undefined,
+  { timeMs }: IngestOptions,
+): RejectionReason {
+  const { means, raise = [] } = verdicts[code] as (typeof verdicts)[string];
+  const had = [
+    ...(limits === undefined
+      ? []
+      : [`${limits.memoryMiB} MiB of memory`, `${limits.diskMiB} MiB to spill`]),
+    ...(timeMs === undefined ? [] : [`${Math.round(timeMs / 1000)} s`]),
+  ];
+  const settings = raise.flatMap((limit) => {
+    const setting = limits?.raise[limit];
+    return setting === undefined ? [] : [`more ${limit} (${setting})`];
+  });
   return {
     code,
-    message: `${tooMuch[code]} of ${size} bytes`,
-    expected:
-      "a file that can be read within the memory, the disk and the time that the ingest function has",
+    message: `${means} of ${size} bytes${had.length === 0 ? "" : `, with ${had.join(", ")}`}`,
+    expected: [...settings, "a smaller file"].join(", or "),
   };
 }

@@ -9,14 +9,16 @@ export interface Found {
   source: { etag: string } | undefined;
   output: ObjectHead | undefined;
   rejection: Awaited<ReturnType<Store["read"]>>;
+  mirrorDeletes: boolean;
 }
 
 /** The same as `decide` takes it: metadata and record read, undefined where they don't say anything. */
-export function sourceState({ source, output, rejection }: Found): SourceState {
+export function sourceState({ source, output, rejection, mirrorDeletes }: Found): SourceState {
   return {
     source,
     output: output && { etag: output.etag, metadata: decodeOutputMetadata(output.metadata) },
     rejection: rejection && { etag: rejection.etag, record: parseRejection(rejection.text) },
+    mirrorDeletes,
     millpond: version,
   };
 }

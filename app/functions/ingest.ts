@@ -1,6 +1,7 @@
 import type { Context } from "aws-lambda";
-import { MillpondError } from "../errors.ts";
-import { decodeObjectEvents } from "../events/s3-event.ts";
+import { prefixes } from "../contract.ts";
+import { MillpondError, messageOf } from "../errors.ts";
+import { decodeObjectEvents, type ObjectEvent } from "../events/s3-event.ts";
 import { ingest, type Outcome } from "../flow/ingest.ts";
 import type { Pond } from "../pond.ts";
 import { invocation, processPond } from "./invocation.ts";
@@ -25,23 +26,27 @@ async function ingestEvents(pond: Pond, event: unknown, context: Context): Promi
     converted: 0,
     unchanged: 0,
     gone: 0,
+    deleted: 0,
     rejected: 0,
     ignored: 0,
     refused: 0,
   };
   const events = decodeObjectEvents(event);
   if (events.length === 0) logger.info("an event without objects: nothing to do");
-  const deadline = Date.now() + context.getRemainingTimeInMillis() - spareMs;
+  const timeMs = context.getRemainingTimeInMillis() - spareMs;
+  const deadline = Date.now() + timeMs;
   const failures: unknown[] = [];
-  for (const { bucket, key } of events) {
-    if (bucket !== pond.bucket) {
+  for (const one of events) {
+    const { key } = one;
+    const refused = refusal(pond, one);
+    if (refused !== undefined) {
       summary.refused += 1;
-      logger.warn("refused an event of another bucket", { bucket, expected: pond.bucket });
+      logger.warn("refused an event", refused);
       continue;
     }
     try {
       const begun = performance.now();
-      const outcome = await ingest(pond.ingest, key, { deadline });
+      const outcome = await ingest(pond.ingest, key, { deadline, timeMs });
       summary[outcome.kind] += 1;
       const milliseconds = Math.round(performance.now() - begun);
       logger.log(outcome.kind === "rejected" ? "warn" : "info", outcome.kind, {
@@ -56,11 +61,31 @@ async function ingestEvents(pond: Pond, event: unknown, context: Context): Promi
     }
   }
   if (failures.length === 0) return summary;
+  // By the code of the first: whoever finds the event in a queue sees it there.
+  const [first] = failures;
   throw new MillpondError(
-    "ingest-failed",
-    `${failures.length} of ${events.length} sources could not be ingested`,
-    { retryable: true, cause: failures[0] },
+    first instanceof MillpondError ? first.code : "internal",
+    `${failures.length} of ${events.length} sources could not be ingested: ${messageOf(first)}`,
+    { retryable: true, cause: first },
   );
+}
+
+/** Why an event is none of this pond's, with what it came by. What is refused is not touched, and never looked at. */
+function refusal(
+  { bucket, eventTopics }: Pond,
+  event: ObjectEvent,
+): Record<string, unknown> | undefined {
+  if (event.topic !== undefined && eventTopics?.includes(event.topic) === false) {
+    return { why: "another topic", topic: event.topic, expected: eventTopics };
+  }
+  if (event.bucket !== bucket) {
+    return { why: "another bucket", bucket: event.bucket, expected: bucket };
+  }
+  // What the functions write themselves above all: an event of it must lead to no other.
+  if (!event.key.startsWith(prefixes.inbox)) {
+    return { why: "another prefix", source: event.key, expected: prefixes.inbox };
+  }
+  return undefined;
 }
 
 function facts(outcome: Outcome): Record<string, unknown> {

@@ -1,5 +1,6 @@
 import type { Context } from "aws-lambda";
 import { readSettings } from "../environment.ts";
+import { MillpondError } from "../errors.ts";
 import { createLogger, type Logger, withInvocationKeys } from "../logger.ts";
 import { openPond, type Pond } from "../pond.ts";
 
@@ -49,6 +50,8 @@ export async function invocation<T>(
       return await work();
     } catch (error) {
       log.error("invocation failed", { error });
+      // Lambda tells the name of an error to whoever asks what failed, and no other word of it but the message.
+      if (error instanceof MillpondError) error.name = error.code;
       throw error;
     }
   });

@@ -9,6 +9,8 @@ export interface SourceState {
   output: { etag: string; metadata: OutputMetadata | undefined } | undefined;
   /** Its rejection record, likewise. */
   rejection: { etag: string; record: RejectionRecord | undefined } | undefined;
+  /** Whether the rows of a source go with it. */
+  mirrorDeletes: boolean;
   /** The Millpond that asks. */
   millpond: string;
 }
@@ -17,11 +19,16 @@ export interface SourceState {
 export type Decision =
   /** Nothing is left to do but, where `clearRejection`, to remove a record that no longer holds. */
   | { kind: "done"; why: "gone" | "current" | "rejected"; clearRejection: boolean }
+  /** The source is gone, and what was made of it is to go, too. */
+  | { kind: "delete" }
   /** Read the source; `attempt` counts the tries of this version that ended the engine. */
   | { kind: "convert"; attempt: number };
 
-export function decide({ source, output, rejection, millpond }: SourceState): Decision {
+export function decide(state: SourceState): Decision {
+  const { source, output, rejection, millpond } = state;
   if (source === undefined) {
+    // What does not say that it was made of a source is somebody else's.
+    if (state.mirrorDeletes && output?.metadata !== undefined) return { kind: "delete" };
     return { kind: "done", why: "gone", clearRejection: rejection !== undefined };
   }
   if (output?.metadata?.sourceEtag === source.etag) {

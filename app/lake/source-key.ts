@@ -24,9 +24,23 @@ export const acceptedNames = `.${[...formats.keys()].join(", .")}, each also wit
 /** A table's name. SQL takes it without quotes, but for its own words, such as order. */
 export const tableNamePattern = /^[a-z][a-z0-9_]{0,62}$/;
 
+/** A folder named `<column>=<value>`, as Hive, Spark and DuckDB write them. */
+export interface Partition {
+  column: string;
+  /** Null where the folder says so, by Hive's own word for it. */
+  value: string | null;
+}
+
 /** What an object key under `inbox/` stands for. */
 export type SourceKey =
-  | { kind: "source"; table: string; format: SourceFormat; compression: Compression }
+  | {
+      kind: "source";
+      table: string;
+      format: SourceFormat;
+      compression: Compression;
+      /** What folders between the table and the file say of all its rows, outermost first. */
+      partitions: Partition[];
+    }
   | { kind: "ignored"; reason: string }
   | {
       kind: "unusable";
@@ -98,7 +112,34 @@ export function parseSourceKey(key: string): SourceKey {
       expected: `a ${folder === undefined ? "file" : "folder"} name of 1 to 63 lower-case letters, digits and _ that starts with a letter${example}`,
     };
   }
-  return { kind: "source", table: usableTable, format, compression };
+  const partitions = partitionsOf(components.slice(1, -1));
+  return { kind: "source", table: usableTable, format, compression, partitions };
+}
+
+/** Hive's word for a value that is not there. */
+const noValue = "__HIVE_DEFAULT_PARTITION__";
+
+/** Of several folders for one column the innermost counts. */
+function partitionsOf(folders: readonly string[]): Partition[] {
+  const found = new Map<string, Partition>();
+  for (const folder of folders) {
+    const equals = folder.indexOf("=");
+    // A name that no column may have is a folder's alone.
+    const column = unescaped(folder.slice(0, Math.max(0, equals)));
+    if (column === "" || column.includes("\0")) continue;
+    const value = unescaped(folder.slice(equals + 1));
+    found.set(column.toLowerCase(), { column, value: value === noValue ? null : value });
+  }
+  return [...found.values()];
+}
+
+/** Writers escape what a folder can't be called by, as URLs do. What is no such escape stands for itself. */
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** A file's name without the endings that say format and compression. */

@@ -75,7 +75,7 @@ describe("millpond invoke", () => {
     ]);
 
     expect(code).to.equal(1);
-    expect(values[0]).to.include({ errorType: "MillpondError" });
+    expect(values[0]).to.include({ errorType: "event" });
     expect(values[0]?.["errorMessage"]).to.match(/expected an event of S3/);
     expect(values[0]?.["trace"]).to.be.an("array").that.is.not.empty;
     // The events after it still run.
@@ -182,7 +182,15 @@ describe("millpond invoke", () => {
     ]);
     const malformed = await invoke(["-f", "query", "-d", '{"rawPath":"/tables"}']);
 
-    const summary = { converted: 0, unchanged: 0, gone: 0, rejected: 0, ignored: 0, refused: 0 };
+    const summary = {
+      converted: 0,
+      unchanged: 0,
+      gone: 0,
+      deleted: 0,
+      rejected: 0,
+      ignored: 0,
+      refused: 0,
+    };
     expect(ingested.values).to.deep.equal([
       { ...summary, converted: 1 },
       { ...summary, unchanged: 1 },
@@ -190,8 +198,13 @@ describe("millpond invoke", () => {
       { ...summary, gone: 1 },
       { ...summary, refused: 1 },
     ]);
-    expect(ingested.stderr).to.contain("refused an event of another bucket");
-    expect(swept.values).to.deep.equal([{ sources: 2, announced: 0 }]);
+    expect(ingested.stderr).to.contain("refused an event");
+    expect(swept.values).to.deep.equal([
+      {
+        ...{ sources: 2, outputs: 1, rejections: 1, looked: 2, announced: 0 },
+        stale: { missing: 0, outdated: 0, gone: 0 },
+      },
+    ]);
     expect(asked.values[0]).to.include({
       statusCode: 200,
       body: '{"n":2}\n',

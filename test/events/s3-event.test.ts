@@ -121,7 +121,12 @@ describe("decodeObjectEvents", () => {
         const expected = keys.map((one) => ({ bucket: "pond", key: one }));
 
         expect(decodeObjectEvents(event)).to.deep.equal(expected);
-        expect(decodeObjectEvents(inSns(event))).to.deep.equal(expected);
+        const topic = "arn:aws:sns:eu-central-1:123456789012:uploads";
+        const wrapped = inSns(event);
+        for (const { Sns } of wrapped.Records) Object.assign(Sns, { TopicArn: topic });
+        expect(decodeObjectEvents(wrapped)).to.deep.equal(
+          expected.map((one) => ({ ...one, topic })),
+        );
       }),
     );
   });
@@ -206,7 +211,7 @@ describe("wrapObjectEvent", () => {
 
         // Through JSON, as Lambda hands it over.
         expect(decodeObjectEvents(JSON.parse(JSON.stringify(event)))).to.deep.equal([
-          { bucket, key: given },
+          { bucket, key: given, topic: "" },
         ]);
       }),
     );

@@ -1,7 +1,7 @@
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
+import { DuckDBInstance } from "@duckdb/node-api";
 import { expect } from "chai";
 import { environmentNames } from "../../app/contract.ts";
 import { readSettings } from "../../app/environment.ts";
@@ -12,7 +12,7 @@ import { decodeOutputMetadata } from "../../app/lake/output-metadata.ts";
 import type { RejectionRecord } from "../../app/lake/rejection.ts";
 import { createLogger } from "../../app/logger.ts";
 import { openPond, type Pond } from "../../app/pond.ts";
-import type { Store } from "../../app/store/store.ts";
+import type { ObjectSummary, Store } from "../../app/store/store.ts";
 import { rejection as failed } from "../failure.ts";
 
 describe("ingest", () => {
@@ -141,7 +141,7 @@ describe("ingest", () => {
       ],
       ["days and numbers", "2024-01-02", "7", "VARCHAR", ["2024-01-02", "7"]],
       ["numbers and texts", "10001", "00501", "VARCHAR", ["00501", "10001"]],
-      ["nothing and numbers", "", "7", "VARCHAR", ["7", null]],
+      ["nothing and numbers", "", "7", "BIGINT", ["7", null]],
     ];
     cases.forEach(([what, one, other, type, values], index) => {
       it(`unites ${what} to ${type}`, async () => {
@@ -175,6 +175,120 @@ describe("ingest", () => {
         { o: "text", l: '{"b":2}', a: 2, b: 3 },
         { o: '{"a":1}', l: "[1]", a: 1, b: null },
       ]);
+    });
+  });
+
+  describe("of a table that changes", () => {
+    const versions: [what: string, before: string, after: string, read: unknown[]][] = [
+      [
+        "by a column more",
+        "id,name\n1,Ann\n",
+        "id,name,age\n2,Bo,7\n",
+        [
+          { id: 1, name: "Ann", age: null },
+          { id: 2, name: "Bo", age: 7 },
+        ],
+      ],
+      [
+        "by a column less",
+        "id,name,age\n1,Ann,9\n",
+        "id,name\n2,Bo\n",
+        [
+          { id: 1, name: "Ann", age: 9 },
+          { id: 2, name: "Bo", age: null },
+        ],
+      ],
+      [
+        "in the order of its columns, and their case",
+        "id,name\n1,Ann\n",
+        "NAME,id\nBo,2\n",
+        [
+          { id: 1, name: "Ann" },
+          { id: 2, name: "Bo" },
+        ],
+      ],
+      [
+        "from whole numbers to texts",
+        "id,code\n1,17\n",
+        "id,code\n2,B-4\n",
+        [
+          { id: 1, code: "17" },
+          { id: 2, code: "B-4" },
+        ],
+      ],
+      [
+        "by a column that is empty from then on",
+        "id,age,day\n1,7,2024-02-29\n",
+        "id,age,day\n2,,\n",
+        [
+          { id: 1, age: 7, day: "2024-02-29" },
+          { id: 2, age: null, day: null },
+        ],
+      ],
+      [
+        "in the case of a column of long numbers, beside fractions",
+        "id,N\n1,9007199254740993\n",
+        "id,n\n2,1.5\n",
+        [
+          { id: 1, N: "9007199254740993" },
+          { id: 2, N: "1.5" },
+        ],
+      ],
+      ["to nothing but its header", "id,name\n1,Ann\n", "id,name\n", [{ id: 1, name: "Ann" }]],
+    ];
+    for (const [index, [what, before, after, read]] of versions.entries()) {
+      it(`${what} reads the files of before and after`, async () => {
+        const table = `changing${index}`;
+        await drop(`inbox/${table}/a.csv`, before);
+        await drop(`inbox/${table}/b.csv`, after);
+        for (const name of ["a", "b"]) await ingest(parts, `inbox/${table}/${name}.csv`);
+
+        expect(await rows(`FROM ${table} ORDER BY id`)).to.deep.equal(read);
+      });
+    }
+
+    it("by folders named as Hive does, their values being columns of what they hold", async () => {
+      const files: [string, string][] = [
+        ["year=2024/month=05/a.csv", "id\n1\n"],
+        ["year=2024/month=11/b.ndjson", '{"id":2}\n'],
+        ["year=__HIVE_DEFAULT_PARTITION__/month=x/c.csv", "id\n3\n"],
+        // What the file itself says of its rows is theirs.
+        ["year=1999/d.csv", "id,Year\n4,2001\n"],
+        ["year=2000/empty.csv", "id\n"],
+      ];
+      for (const [name, content] of files) {
+        await drop(`inbox/hive/${name}`, content);
+        await ingest(parts, `inbox/hive/${name}`);
+      }
+
+      expect(await rows("SELECT id, year, month FROM hive ORDER BY id")).to.deep.equal([
+        { id: 1, year: 2024, month: "05" },
+        { id: 2, year: 2024, month: "11" },
+        { id: 3, year: null, month: "x" },
+        { id: 4, year: 2001, month: null },
+      ]);
+    });
+
+    it("takes Parquet of any row groups, nested, and of no rows, beside each other", async () => {
+      const duckdb = await (await DuckDBInstance.create(":memory:")).connect();
+      const write = async (name: string, sql: string, rowGroup: number) => {
+        await fs.mkdir(path.join(folder, "inbox/groups"), { recursive: true });
+        const file = path.join(folder, `inbox/groups/${name}.parquet`);
+        await duckdb.run(`COPY (${sql}) TO '${file}' (FORMAT parquet, ROW_GROUP_SIZE ${rowGroup})`);
+        return await ingest(parts, `inbox/groups/${name}.parquet`);
+      };
+      const nested = "i AS id, {'a': [i, NULL], 'm': MAP {'k': i::VARCHAR}} AS deep FROM range";
+
+      await write("small", `SELECT ${nested}(0, 6000) t(i)`, 2048);
+      await write("large", `SELECT ${nested}(6000, 300000) t(i)`, 1_000_000);
+      await write("none", `SELECT ${nested}(0) t(i)`, 2048);
+      duckdb.closeSync();
+
+      expect(
+        await rows(
+          "SELECT count(*) AS n, sum(id) AS s, sum(deep.a[1]) AS a, sum(CAST(deep.m['k'] AS BIGINT)) AS m FROM groups",
+        ),
+      ).to.deep.equal([{ n: 300_000, s: 44_999_850_000, a: 44_999_850_000, m: 44_999_850_000 }]);
     });
   });
 
@@ -404,16 +518,85 @@ describe("ingest", () => {
     });
   });
 
+  describe("where deletes are mirrored", () => {
+    const mirror = () => ({ ...parts, mirrorDeletes: true });
+
+    it("deletes the rows of a source that is gone, and no others", async () => {
+      await drop("inbox/mirrored/a.csv", "id\n1\n");
+      await drop("inbox/mirrored/b.csv", "id\n2\n3\n");
+      for (const name of ["a", "b"]) await ingest(mirror(), `inbox/mirrored/${name}.csv`);
+      await fs.rm(path.join(folder, "inbox/mirrored/b.csv"));
+
+      const outcome = await ingest(mirror(), "inbox/mirrored/b.csv");
+
+      expect(outcome).to.deep.equal({ kind: "deleted", table: "mirrored", rows: 2 });
+      expect(await rows("FROM mirrored")).to.deep.equal([{ id: 1 }]);
+      expect(await ingest(mirror(), "inbox/mirrored/b.csv")).to.include({ kind: "gone" });
+    });
+
+    it("deletes them when the source goes while an older version of it is converted", async () => {
+      const key = "inbox/mirrored2.csv";
+      await drop(key, "id\n1\n");
+      // The event of the delete is handled by another process, which finds nothing to delete yet.
+      const store = disturbed("putFile", async () => {
+        await fs.rm(path.join(folder, key));
+        expect(await ingest(mirror(), key)).to.include({ kind: "gone" });
+      });
+
+      const outcome = await ingest({ ...mirror(), store }, key);
+
+      expect(outcome).to.deep.equal({ kind: "deleted", table: "mirrored2", rows: 1 });
+      expect(await outputEtag(key, "mirrored2")).to.equal(undefined);
+    });
+
+    it("keeps the rows of a source that came back before they were gone", async () => {
+      const key = "inbox/mirrored3.csv";
+      await drop(key, "id\n1\n");
+      await ingest(mirror(), key);
+      await fs.rm(path.join(folder, key));
+      const store = disturbed("delete", async () => {
+        await drop(key, "id\n2\n");
+        await ingest(mirror(), key);
+      });
+
+      await ingest({ ...mirror(), store }, key);
+
+      expect(await rows("FROM mirrored3")).to.deep.equal([{ id: 2 }]);
+    });
+
+    it("removes the record of a version that could not be read, too", async () => {
+      const key = "inbox/mirrored4.csv";
+      await drop(key, "id\n1\n");
+      await ingest(mirror(), key);
+      await drop(key, "a,b\n1\n");
+      expect(await ingest(mirror(), key)).to.include({ kind: "rejected" });
+      await fs.rm(path.join(folder, key));
+
+      expect(await ingest(mirror(), key)).to.include({ kind: "deleted" });
+
+      expect(await rejection(key, "mirrored4")).to.equal(undefined);
+    });
+  });
+
   describe("findStale", () => {
+    async function sweep(mirrorDeletes = false) {
+      const stale: string[] = [];
+      const { store, workspace } = parts;
+      const counts = await findStale(
+        { store, workspace, mirrorDeletes },
+        { onStale: (key) => void stale.push(key) },
+      );
+      return { stale, counts };
+    }
+
     it("names what was dropped, replaced or mended unheard, and what a record is left of", async () => {
-      const all = await findStale(parts.store);
-      for (const key of all.stale) await ingest(parts, key);
+      for (const key of (await sweep()).stale) await ingest(parts, key);
       await drop("inbox/unheard/new.csv", "id\n1\n");
       await drop("inbox/same.csv", "id\n5\n");
       await drop("inbox/once.csv", "a,b\n1,2\n");
       await fs.rm(path.join(folder, "inbox/broken.csv"));
 
-      const { stale, sources } = await findStale(parts.store);
+      const { stale, counts } = await sweep();
 
       expect(stale).to.have.members([
         "inbox/unheard/new.csv",
@@ -421,9 +604,77 @@ describe("ingest", () => {
         "inbox/once.csv",
         "inbox/broken.csv",
       ]);
-      expect(sources).to.be.greaterThan(10);
+      expect(counts.stale).to.deep.equal({ missing: 1, outdated: 2, gone: 1 });
+      expect(counts.sources).to.be.greaterThan(10);
       for (const key of stale) await ingest(parts, key);
-      expect((await findStale(parts.store)).stale).to.deep.equal([]);
+      expect((await sweep()).stale).to.deep.equal([]);
+    });
+
+    it("names sources that are gone where their rows are to go, and leaves what had none", async () => {
+      await fs.mkdir(path.join(folder, "lake/by_hand"), { recursive: true });
+      await fs.writeFile(path.join(folder, "lake/by_hand/x.parquet"), "not a table");
+      await drop("inbox/swept/gone.csv", "id\n1\n");
+      await ingest(parts, "inbox/swept/gone.csv");
+      for (const key of (await sweep(true)).stale)
+        await ingest({ ...parts, mirrorDeletes: true }, key);
+      await fs.rm(path.join(folder, "inbox/swept/gone.csv"));
+
+      expect((await sweep(false)).stale).to.deep.equal([]);
+      const { stale, counts } = await sweep(true);
+
+      expect(stale).to.deep.equal(["inbox/swept/gone.csv"]);
+      expect(counts.stale).to.deep.equal({ missing: 0, outdated: 0, gone: 1 });
+      await ingest({ ...parts, mirrorDeletes: true }, "inbox/swept/gone.csv");
+      expect((await sweep(true)).stale).to.deep.equal([]);
+      await fs.rm(path.join(folder, "lake/by_hand"), { recursive: true });
+    });
+
+    it("spends no request on what its listing says enough of", async () => {
+      const asked: string[] = [];
+      const day = 24 * 60 * 60 * 1000;
+      const now = Date.now();
+      const old = { size: 1, lastModified: new Date(now - 30 * day), etag: "e" };
+      const listed = {
+        "inbox/": ["old", "fresh", "rewritten", "missing", "rejected"].map((name) => ({
+          ...old,
+          key: `inbox/t/${name}.csv`,
+        })),
+        "lake/": [
+          { ...old, key: outputKey("inbox/t/old.csv", "t"), lastModified: new Date(now) },
+          // Within the time that an upload in parts may have taken, whatever its listing says.
+          {
+            ...old,
+            key: outputKey("inbox/t/fresh.csv", "t"),
+            lastModified: new Date(now - 29 * day),
+          },
+          { ...old, key: outputKey("inbox/t/rewritten.csv", "t"), lastModified: new Date(0) },
+        ],
+        "rejected/": [{ ...old, key: rejectionKey("inbox/t/rejected.csv", "t") }],
+      } as Record<string, ObjectSummary[]>;
+      const store = {
+        list: (prefix: string) => listed[prefix] ?? [],
+        head: async (key: string) => void asked.push(key),
+        read: async (key: string) => void asked.push(key),
+      } as unknown as Store;
+      const stale: string[] = [];
+
+      const counts = await findStale(
+        { store, workspace: parts.workspace, mirrorDeletes: false },
+        { onStale: (key) => void stale.push(key) },
+      );
+
+      expect(asked).to.have.members([
+        outputKey("inbox/t/fresh.csv", "t"),
+        outputKey("inbox/t/rewritten.csv", "t"),
+        rejectionKey("inbox/t/rejected.csv", "t"),
+      ]);
+      expect(counts).to.deep.equal({
+        sources: 5,
+        outputs: 3,
+        rejections: 1,
+        looked: 3,
+        stale: { missing: 1, outdated: 3, gone: 0 },
+      });
     });
   });
 
@@ -441,16 +692,50 @@ describe("ingest", () => {
       expect(await ingest(parts, "inbox/late.csv")).to.include({ kind: "converted" });
     });
 
-    it("does not count a download that took all of it", async () => {
+    /** A download that never ends, of which a file has some seconds of all that its event has. */
+    async function lastOf(key: string, timeMs: number) {
+      const store = disturbed("checkOut", () => new Promise<never>(() => {}));
+      const limits = {
+        memoryMiB: 1769,
+        diskMiB: 2048,
+        raise: { memory: "the setting of memory", time: "the setting of time" },
+      };
+      const options = { deadline: Date.now() + 2100, timeMs };
+      return await ingest({ ...parts, store, limits }, key, options);
+    }
+    const download = (key: string, timeMs: number) => failed(lastOf(key, timeMs));
+
+    it("does not count a file for which others left too little of it", async () => {
       await drop("inbox/slow.csv", "id\n1\n");
-      const slow = disturbed("checkOut", () => pause(1500));
 
-      const error = await failed(
-        ingest({ ...parts, store: slow }, "inbox/slow.csv", { deadline: Date.now() + 2600 }),
-      );
+      expect(await download("inbox/slow.csv", 10_000)).to.include({
+        code: "late",
+        retryable: true,
+      });
 
-      expect(error).to.include({ code: "late", retryable: true });
       expect(await rejection("inbox/slow.csv", "slow")).to.equal(undefined);
+    });
+
+    it("counts one that takes all of it, and says its size, what there was, and what to raise", async () => {
+      const key = "inbox/endless.csv";
+      await drop(key, "id\n1\n");
+
+      const first = await download(key, 2100);
+      expect(first).to.include({ code: "deadline", retryable: true });
+      expect(first.message).to.equal(
+        "inbox/endless.csv: there was not time enough to read this file of 5 bytes, with 1769 MiB of memory, 2048 MiB to spill, 2 s; " +
+          "it takes more time (the setting of time), or more memory (the setting of memory), or a smaller file",
+      );
+      expect(await rejection(key, "endless")).to.include({ attempts: 1, final: false });
+
+      // Another process, which knows of the first attempt by the record alone.
+      const second = await lastOf(key, 2100);
+      expect(second).to.include({ kind: "rejected", table: "endless" });
+      expect(await rejection(key, "endless")).to.include({
+        code: "deadline",
+        attempts: 2,
+        final: true,
+      });
     });
   });
 });

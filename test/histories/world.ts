@@ -212,6 +212,7 @@ export class World {
       logger,
       store,
       bucket: bucketName,
+      sweep: { store, workspace, mirrorDeletes: false },
       ingest: { store, engine: turnstile.guardEngine(this.#engine, () => converting), workspace },
       publish: async (message: string) => {
         this.#events.push(...decodeObjectEvents(JSON.parse(message)).map(({ key }) => key));

@@ -206,6 +206,8 @@ describe("the program", () => {
         expect(of("ingest")).to.deep.equal({
           ...store,
           MILLPOND_DISK_MIB: "2048",
+          MILLPOND_EVENT_TOPICS: `arn:aws:sns:${region}:${account}:millpond-${stack}-uploads`,
+          MILLPOND_MIRROR_DELETES: "false",
           timeout: 300,
           memorySize: 1769,
           mode,
@@ -222,6 +224,7 @@ describe("the program", () => {
         });
         expect(of("sweep")).to.deep.equal({
           ...store,
+          MILLPOND_MIRROR_DELETES: "false",
           MILLPOND_TOPIC: `arn:aws:sns:${region}:${account}:millpond-${stack}-uploads`,
           timeout: 900,
           memorySize: 1024,
@@ -327,6 +330,31 @@ describe("the program", () => {
     ]);
     const sweep = built.one("aws:lambda/function:Function", "sweep-function").inputs["environment"];
     expect(sweep).to.have.nested.property("variables.MILLPOND_TOPIC", own);
+    const ingest = built.one("aws:lambda/function:Function", "ingest-function").inputs;
+    expect(ingest["environment"]).to.have.nested.property(
+      "variables.MILLPOND_EVENT_TOPICS",
+      `${own},${topic}`,
+    );
+  });
+
+  it("lets rows be deleted only where deletes are mirrored", async () => {
+    const deleting = (built: Awaited<ReturnType<typeof run>>) =>
+      built
+        .all("aws:iam/rolePolicy:RolePolicy")
+        .filter(({ inputs }) => String(inputs["policy"]).includes("s3:DeleteObject"))
+        .map(({ name }) => name);
+
+    const mirrored = await run("dev", { mirrorDeletes: "true" });
+
+    expect(deleting(mirrored)).to.have.members(["ingest-rejected-delete", "ingest-lake-delete"]);
+    expect(deleting(await run("dev"))).to.deep.equal(["ingest-rejected-delete"]);
+    for (const name of ["ingest-function", "sweep-function"]) {
+      const { inputs } = mirrored.one("aws:lambda/function:Function", name);
+      expect(inputs["environment"]).to.have.nested.property(
+        "variables.MILLPOND_MIRROR_DELETES",
+        "true",
+      );
+    }
   });
 
   it("sets the notifications of a bucket that is there only where it is told to", async () => {

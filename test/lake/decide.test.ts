@@ -33,6 +33,7 @@ describe("decide", () => {
     source: undefined,
     output: undefined,
     rejection: undefined,
+    mirrorDeletes: false,
     millpond: "1",
   };
   const cases: [what: string, state: Partial<SourceState>, decision: Decision][] = [
@@ -46,6 +47,21 @@ describe("decide", () => {
       "clears the rejection of a source that is gone",
       { rejection: rejectionOf({}) },
       { kind: "done", why: "gone", clearRejection: true },
+    ],
+    [
+      "deletes the output of a source that is gone, where that is asked for",
+      { output: outputOf("v1"), rejection: rejectionOf({}), mirrorDeletes: true },
+      { kind: "delete" },
+    ],
+    [
+      "leaves an output that says of no source, whatever is asked for",
+      { output: { etag: "o", metadata: undefined }, mirrorDeletes: true },
+      { kind: "done", why: "gone", clearRejection: false },
+    ],
+    [
+      "keeps the output of a source that is there",
+      { source, output: outputOf("v2"), mirrorDeletes: true },
+      { kind: "done", why: "current", clearRejection: false },
     ],
     ["converts what is new", { source }, { kind: "convert", attempt: 1 }],
     [

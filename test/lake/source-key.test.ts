@@ -51,7 +51,7 @@ describe("parseSourceKey", () => {
 
           const parsed = parseSourceKey(key);
 
-          expect(parsed).to.deep.equal({ kind: "source", table: name, format, compression });
+          expect(parsed).to.include({ kind: "source", table: name, format, compression });
         },
       ),
     );
@@ -62,9 +62,52 @@ describe("parseSourceKey", () => {
       fc.property(table, ending, (name, { written, format, compression }) => {
         const parsed = parseSourceKey(`inbox/${name}${written}`);
 
-        expect(parsed).to.deep.equal({ kind: "source", table: name, format, compression });
+        expect(parsed).to.deep.equal({
+          ...{ kind: "source", table: name, format, compression },
+          partitions: [],
+        });
       }),
     );
+  });
+
+  const folders: [what: string, path: string, partitions: [string, string | null][]][] = [
+    ["folders without an equals sign", "2024/05", []],
+    [
+      "Hive's folders, outermost first",
+      "year=2024/month=05",
+      [
+        ["year", "2024"],
+        ["month", "05"],
+      ],
+    ],
+    ["one among others", "raw/day=2024-02-29/eu", [["day", "2024-02-29"]]],
+    [
+      "a value with an equals sign, and an empty one",
+      "a=b=c/d=",
+      [
+        ["a", "b=c"],
+        ["d", ""],
+      ],
+    ],
+    ["what Hive calls nothing", "a=__HIVE_DEFAULT_PARTITION__", [["a", null]]],
+    ["what writers escape", "a%20b=c%2Fd%3D", [["a b", "c/d="]]],
+    ["what only looks escaped", "a=100%", [["a", "100%"]]],
+    ["the innermost of two, without regard to case", "A=1/a=2", [["a", "2"]]],
+    ["no column without a name, or of NUL", "=1/%00=2", []],
+  ];
+  for (const [what, path, partitions] of folders) {
+    it(`reads ${what} between the table and the file`, () => {
+      const parsed = parseSourceKey(`inbox/t/${path}/x=1.csv`);
+
+      expect(parsed).to.have.deep.property(
+        "partitions",
+        partitions.map(([column, value]) => ({ column, value })),
+      );
+    });
+  }
+
+  it("takes a table's own folder for no column", () => {
+    expect(parseSourceKey("inbox/a=1/x.csv")).to.include({ kind: "unusable", code: "table-name" });
   });
 
   it("takes only what lies under inbox/ for a source", () => {
