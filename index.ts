@@ -151,5 +151,6 @@ export const failureQueues = {
   ingest: pulumi.all(ingest.failureQueueUrls),
   sweep: pulumi.all(sweep.failureQueueUrls),
 };
+export const { mirrorDeletes } = stage.bucket;
 export const imageUri = image.uri;
 export const tryIt = pulumi.interpolate`curl${tryOptions[stage.api.auth]} ${api.url}/tables`;

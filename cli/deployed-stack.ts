@@ -14,13 +14,15 @@ export interface DeployedStack {
   /** URLs of the queues in which waits what failed for good, by the function that was to do it. */
   failureQueues: Partial<Record<FunctionName, string[]>>;
   imageUri: string;
+  /** Whether the rows of a file go with it. */
+  mirrorDeletes: boolean;
 }
 
 /** @throws MillpondError where there is no such stack, or it is not up */
 export async function readStack(name: string): Promise<DeployedStack> {
   const text = await pulumi(["stack", "output", "--json", "--stack", name]);
   const outputs = JSON.parse(text) as Partial<DeployedStack>;
-  if (outputs.apiUrl === undefined || outputs.logGroups === undefined) {
+  if (outputs.apiUrl === undefined || outputs.failureQueues === undefined) {
     throw new MillpondError(
       "stack-empty",
       `the stack ${name} is not up, or was deployed by another version: pulumi up --stack ${name}`,

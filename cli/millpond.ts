@@ -24,6 +24,8 @@ const program = new Command("millpond")
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import("./local.ts")).localCommand(),
   invoke: async () => (await import("./invoke.ts")).invokeCommand(),
+  sweep: async () => (await import("./sweep.ts")).sweepCommand(),
+  redrive: async () => (await import("./redrive.ts")).redriveCommand(),
   demo: async () => (await import("./demo.ts")).demoCommand(),
   image: async () => (await import("./image.ts")).imageCommand(),
   "image-run": async () => (await import("./image.ts")).imageRunCommand(),

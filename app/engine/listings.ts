@@ -25,9 +25,12 @@ export interface Candidate {
 export interface ListingsOptions {
   /** Folder for the database, which is a file as it may be larger than memory. */
   workspace: string;
-  /** What DuckDB may plan with. @default 192 */
+  /** What DuckDB may plan with. @default 96 */
   memoryMiB?: number;
 }
+
+/** Rows until what was added is handed to the database: an appender holds ten times as many, beside DuckDB's own memory. */
+const flushEvery = 20_480;
 
 /** Keys that are kept as the first 128 bits of their SHA-256: nobody finds two that share them. */
 function idOf(key: string): bigint {
@@ -44,6 +47,7 @@ export class Listings {
   readonly #instance: DuckDBInstance;
   readonly #connection: DuckDBConnection;
   readonly #appenders: Record<"source" | "output" | "rejection", DuckDBAppender>;
+  #added = 0;
 
   private constructor(
     file: string,
@@ -57,7 +61,7 @@ export class Listings {
     this.#appenders = appenders;
   }
 
-  static async open({ workspace, memoryMiB = 192 }: ListingsOptions): Promise<Listings> {
+  static async open({ workspace, memoryMiB = 96 }: ListingsOptions): Promise<Listings> {
     const file = path.join(workspace, `listings-${randomUUID()}.duckdb`);
     const instance = await DuckDBInstance.create(file, {
       memory_limit: `${memoryMiB}MiB`,
@@ -86,7 +90,7 @@ export class Listings {
     if (output === undefined) source.appendNull();
     else source.appendUHugeInt(idOf(output));
     source.appendUHugeInt(idOf(rejection));
-    source.endRow();
+    this.#end(source);
   }
 
   addOutput(key: string, lastModified: Date): void {
@@ -94,14 +98,20 @@ export class Listings {
     output.appendUHugeInt(idOf(key));
     output.appendVarchar(key);
     output.appendBigInt(BigInt(lastModified.getTime()));
-    output.endRow();
+    this.#end(output);
   }
 
   addRejection(key: string): void {
     const { rejection } = this.#appenders;
     rejection.appendUHugeInt(idOf(key));
     rejection.appendVarchar(key);
-    rejection.endRow();
+    this.#end(rejection);
+  }
+
+  #end(appender: DuckDBAppender): void {
+    appender.endRow();
+    this.#added += 1;
+    if (this.#added % flushEvery === 0) appender.flushSync();
   }
 
   /** Ends the adding. */

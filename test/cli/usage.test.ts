@@ -42,6 +42,15 @@ describe("millpond, called wrongly", () => {
     [`image --tag a@sha256:${"0".repeat(64)}`, {}, /--tag takes/],
     ["image-run hello --env x", {}, /--env takes <name>=<value>, got "x"/],
     ["image-run hello --tag A:b", {}, /--tag takes <name>\[:<tag>\] in lower case, got "A:b"/],
+    ["redrive", {}, /which stack\? --stack <name>/],
+    [
+      "redrive --stack dev --rate fast",
+      {},
+      /--rate takes events a second, 0\.1 to 100, got "fast"/,
+    ],
+    ["redrive --stack dev --rate 0", {}, /--rate takes events a second/],
+    ["sweep --dir none", {}, /there is no folder .*none/],
+    ["sweep --stack dev --dir pond", {}, /'--stack <name>' cannot be used with option '--dir/],
     ["smoke", {}, /which stack\? --stack <name>/],
     ["smoke --stack dev --timeout soon", {}, /--timeout takes seconds, got "soon"/],
     ["rehearse --port high", {}, /--port takes a number from 0 to 65535, got "high"/],
@@ -121,7 +130,17 @@ describe("millpond, called wrongly", () => {
     }
   });
 
-  for (const command of ["start", "invoke", "demo", "image", "image-run", "smoke", "rehearse"]) {
+  for (const command of [
+    "start",
+    "invoke",
+    "sweep",
+    "redrive",
+    "demo",
+    "image",
+    "image-run",
+    "smoke",
+    "rehearse",
+  ]) {
     it(`keeps the help of ${command} within 80 columns`, async () => {
       const { code, text } = await run([command, "--help"]);
 

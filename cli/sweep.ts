@@ -1,0 +1,140 @@
+import fs from "node:fs";
+import path from "node:path";
+import cliProgress from "cli-progress";
+import { Command, Option } from "commander";
+import { environmentNames } from "../app/contract.ts";
+import { readSettings } from "../app/environment.ts";
+import { staleOf } from "../app/flow/sweep.ts";
+import { createHandler as createIngest } from "../app/functions/ingest.ts";
+import { processLogger } from "../app/functions/invocation.ts";
+import { type SweepSummary, sweepPond } from "../app/functions/sweep.ts";
+import { openPond } from "../app/pond.ts";
+import { readStack } from "./deployed-stack.ts";
+import { localContext } from "./local-context.ts";
+import { defaultFolder, namedStore } from "./named-store.ts";
+import { countText } from "./text.ts";
+import { UsageError } from "./usage-error.ts";
+
+interface SweepOptions {
+  dir?: string;
+  stack?: string;
+  dryRun: boolean;
+  json: boolean;
+}
+
+export function sweepCommand(): Command {
+  return new Command("sweep")
+    .description("find files that no event told of, and have them ingested")
+    .option(
+      "--dir <folder>",
+      `the folder of the pond, or s3://<bucket> (default: ${environmentNames.store}, else "${defaultFolder}")`,
+    )
+    .addOption(
+      new Option(
+        "--stack <name>",
+        "the bucket of this stack of Pulumi's, with your rights; its topic hears of what is found",
+      ).conflicts("dir"),
+    )
+    .option("--dry-run", "list what would be ingested, a key a line, and change nothing", false)
+    .option("--json", "one JSON object; with --dry-run one a key before it", false)
+    .addHelpText(
+      "after",
+      `
+What the sweep function does on its schedule. Without --stack the files are
+ingested here and now. Nothing that is in the lake, or rejected, as it is in the
+inbox is touched.
+With --stack it takes the rights s3:ListBucket and s3:GetObject on the bucket,
+and sns:Publish on the topic.
+Exit code: 0 done; 1 something failed; 2 the call is wrong; 130 interrupted.`,
+    )
+    .action(async (options: SweepOptions) => {
+      const summary = await sweep(options);
+      if (options.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
+      else process.stderr.write(`${summaryText(summary, options.dryRun)}\n`);
+      if ((summary.ingested?.rejected ?? 0) > 0 && !options.json) {
+        process.stderr.write("GET /rejected, or the records under rejected/, say why\n");
+      }
+    });
+}
+
+async function sweep({ dir, stack: stackName, dryRun, json }: SweepOptions): Promise<SweepSummary> {
+  const environment = await environmentOf(dir, stackName);
+  const logger = processLogger();
+  // What a person sees is the bar and the sum; the log says what went wrong.
+  if (process.env[environmentNames.logLevel] === undefined) logger.level = "warn";
+  const pond = await openPond(readSettings(environment), logger);
+  const stop = (signal: NodeJS.Signals) => {
+    process.stderr.write(
+      `ended by ${signal}: what was found is announced, the rest is found again\n`,
+    );
+    logger.silent = true;
+    void pond.close().finally(() => process.exit(130));
+  };
+  process.once("SIGINT", stop);
+  process.once("SIGTERM", stop);
+  const bar = new cliProgress.SingleBar({
+    format: "sweeping [{bar}] {value} of {total} files, {stale} to ingest",
+    stream: process.stderr,
+    hideCursor: true,
+    clearOnComplete: true,
+    barsize: 30,
+  });
+  if (process.stderr.isTTY) bar.start(0, 0, { stale: 0 });
+  try {
+    return await sweepPond(
+      pond,
+      createIngest(() => Promise.resolve(pond)),
+      localContext("sweep"),
+      {
+        dryRun,
+        onStale: (key) => {
+          if (dryRun) process.stdout.write(json ? `${JSON.stringify({ key })}\n` : `${key}\n`);
+        },
+        onProgress: (counts) => {
+          bar.setTotal(counts.sources);
+          bar.update(Math.min(counts.sources, counts.looked + counts.stale.missing), {
+            stale: staleOf(counts),
+          });
+        },
+      },
+    );
+  } finally {
+    bar.stop();
+    process.off("SIGINT", stop);
+    process.off("SIGTERM", stop);
+    await pond.close();
+  }
+}
+
+/** What the functions would find in theirs. */
+async function environmentOf(dir: string | undefined, stackName: string | undefined) {
+  if (stackName === undefined) {
+    const named = namedStore(dir) ?? { kind: "folder", path: path.resolve(defaultFolder) };
+    if (named.kind === "folder" && !fs.existsSync(named.path)) {
+      throw new UsageError(`there is no folder ${named.path}: --dir <folder>, or s3://<bucket>`);
+    }
+    const store = named.kind === "bucket" ? named.url : named.path;
+    return { ...process.env, [environmentNames.store]: store, [environmentNames.auth]: "none" };
+  }
+  const { bucketName, topicArn, region, mirrorDeletes } = await readStack(stackName);
+  process.env["AWS_REGION"] = region;
+  return {
+    ...process.env,
+    [environmentNames.store]: `s3://${bucketName}`,
+    [environmentNames.topic]: topicArn,
+    [environmentNames.auth]: "none",
+    [environmentNames.mirrorDeletes]: String(mirrorDeletes),
+  };
+}
+
+function summaryText(summary: SweepSummary, dryRun: boolean): string {
+  const { sources, outputs, rejections, looked, stale, announced, ingested } = summary;
+  const found = `${countText(sources, "file")} in inbox/, ${outputs} in lake/, ${rejections} rejected; ${looked} looked at`;
+  const why = `${stale.missing} new, ${stale.outdated} changed, ${stale.gone} gone`;
+  if (dryRun) return `${found}\nto ingest: ${why}`;
+  const outcomes = Object.entries(ingested ?? {})
+    .filter(([, count]) => count > 0)
+    .map(([kind, count]) => `${count} ${kind}`);
+  const became = outcomes.length === 0 ? "" : `: ${outcomes.join(", ")}`;
+  return `${found}\n${ingested === undefined ? "announced" : "ingested"} ${announced} (${why})${became}`;
+}

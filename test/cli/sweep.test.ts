@@ -1,0 +1,55 @@
+import fs from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { expect } from "chai";
+import { runCli } from "../run-cli.ts";
+
+describe("millpond sweep", () => {
+  let folder: string;
+
+  beforeEach(async () => {
+    folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
+    await fs.mkdir(path.join(folder, "inbox/t"), { recursive: true });
+    await fs.writeFile(path.join(folder, "inbox/t/a.csv"), "id\n1\n");
+    await fs.writeFile(path.join(folder, "inbox/t/b.csv"), "id,b\n1\n");
+  });
+  afterEach(async () => await fs.rm(folder, { recursive: true }));
+
+  const sweep = async (...args: string[]) => await runCli(["sweep", "--dir", folder, ...args]);
+
+  it("lists what it would ingest, and changes nothing", async () => {
+    const plain = await sweep("--dry-run");
+    const json = await sweep("--dry-run", "--json");
+
+    expect(plain.stdout.trim().split("\n")).to.have.members(["inbox/t/a.csv", "inbox/t/b.csv"]);
+    expect(plain.stderr).to.contain("to ingest: 2 new, 0 changed, 0 gone");
+    const lines = json.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as object);
+    expect(lines.slice(0, 2)).to.have.deep.members([
+      { key: "inbox/t/a.csv" },
+      { key: "inbox/t/b.csv" },
+    ]);
+    expect(lines[2]).to.include({ sources: 2, announced: 0 });
+    expect([plain.code, json.code]).to.deep.equal([0, 0]);
+    for (const prefix of ["lake", "rejected"]) {
+      expect(await fs.readdir(path.join(folder, prefix)).catch(() => [])).to.deep.equal([]);
+    }
+  });
+
+  it("ingests it, and says what became of it; and nothing the next time", async () => {
+    const first = await sweep();
+    const second = await sweep("--json");
+
+    expect(first.stderr).to.contain(
+      "ingested 2 (2 new, 0 changed, 0 gone): 1 converted, 1 rejected",
+    );
+    expect(first.stdout).to.equal("");
+    expect(JSON.parse(second.stdout)).to.deep.equal({
+      ...{ sources: 2, outputs: 1, rejections: 1, looked: 2, announced: 0 },
+      stale: { missing: 0, outdated: 0, gone: 0 },
+    });
+    expect([first.code, second.code]).to.deep.equal([0, 0]);
+  });
+});
