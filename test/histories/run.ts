@@ -4,6 +4,10 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import fc from "fast-check";
 import { Engine } from "../../app/engine/engine.ts";
+import { startEmulator } from "../../cli/rehearsal/emulator.ts";
+import { emulatorClient, newBucket } from "../s3/emulator.ts";
+import { WatchingProxy } from "../s3/proxy.ts";
+import { accidents, type RealCommand, RealWorld } from "./real-world.ts";
 import { faults } from "./turnstile.ts";
 import { type Command, World } from "./world.ts";
 
@@ -12,10 +16,17 @@ import { type Command, World } from "./world.ts";
  * handlers side by side, each step of which may fail, or be the last before the process is killed. When all is quiet the lake must
  * hold the newest version of each source, once.
  *
- *   npm run test:histories [-- --runs 300] [--seed <number>] [--path <of a failure>]
+ * In memory, where each step of the real handlers waits for its turn; with --real over S3's protocol, against an emulator, by real
+ * processes that are killed, through a network that breaks. Those are slower, and what runs side by side there runs as it likes: a
+ * failure may need several tries to come again.
+ *
+ *   npm run test:histories [-- --real] [--runs 300] [--seed <number>] [--path <of a failure>]
  */
 const usage =
-  "usage: npm run test:histories [-- --runs <number, 300> --seed <number> --path <of a failure>]\n";
+  "usage: npm run test:histories [-- --real --runs <number, 300> --seed <number> --path <of a failure>]\n";
+
+/** How long a shorter history is looked for that fails, too. */
+const shrinkMs = 90_000;
 
 const small = fc.nat({ max: 7 });
 const handler = { handler: small };
@@ -54,7 +65,7 @@ const usual: fc.WeightedArbitrary<Command>[] = [
     }),
   },
 ];
-const lost: fc.WeightedArbitrary<Command> = {
+const lost = {
   weight: 2,
   arbitrary: fc.record({ do: fc.constant("lose" as const), event: small }),
 };
@@ -65,59 +76,158 @@ const history = fc.oneof(
   ),
 );
 
-const options = readOptions();
-const folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-histories-"));
-const engine = new Engine({
-  allowedDirectories: [`${folder}/`],
-  temporaryDirectory: path.join(folder, "spill"),
-  memoryMiB: 256,
-  diskMiB: 256,
-  threads: 1,
-});
-let run = 0;
-const begun = performance.now();
-try {
-  const result = await fc.check(
-    fc.asyncProperty(history, async (commands) => {
-      run += 1;
-      if (process.stderr.isTTY && run % 10 === 0) process.stderr.write(`\rhistory ${run} `);
-      const own = path.join(folder, String(run));
-      const world = new World(engine, own);
-      try {
-        await world.run(commands);
-        const problems = await world.quiesce();
-        if (problems.length > 0) throw new Error(problems.join("\n"));
-      } finally {
-        await fs.rm(own, { recursive: true, force: true });
-      }
+const slot = fc.nat({ max: 1 });
+const misfortune = {
+  handler: slot,
+  // Few make more requests.
+  at: fc.nat({ max: 6 }),
+  accident: fc.oneof(
+    { weight: 4, arbitrary: fc.constant("none" as const) },
+    { weight: 14, arbitrary: fc.constantFrom(...accidents.filter((one) => one !== "slow down")) },
+    // It takes seconds, as a client that hears it asks less often from there on.
+    { weight: 1, arbitrary: fc.constant("slow down" as const) },
+  ),
+};
+const usualForReal: fc.WeightedArbitrary<RealCommand>[] = [
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constant("put" as const), source: small, content: small }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("delete" as const), source: small }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("sweep" as const), ...misfortune }) },
+  {
+    weight: 7,
+    arbitrary: fc.record({
+      do: fc.constant("deliver" as const),
+      events: fc.array(small, { minLength: 1, maxLength: 2 }),
+      again: fc.nat({ max: 3 }).map((n) => n === 0),
+      wait: fc.boolean(),
+      ...misfortune,
     }),
-    options,
-  );
+  },
+];
+const realHistory = fc.oneof(
+  ...[fc.oneof(...usualForReal), fc.oneof(...usualForReal, lost)].map((command) =>
+    fc.array(command, { minLength: 5, maxLength: 16, size: "max" }),
+  ),
+);
+
+const { real, ...options } = readOptions();
+const folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-histories-"));
+let failed = true;
+try {
+  failed = real ? await inABucket() : await inMemory();
+} finally {
+  await fs.rm(folder, { recursive: true, force: true });
+}
+process.exitCode = failed ? 1 : 0;
+// Handlers that were killed wait for ever, and their timers with them.
+process.exit();
+
+async function inMemory(): Promise<boolean> {
+  const engine = new Engine({
+    allowedDirectories: [`${folder}/`],
+    temporaryDirectory: path.join(folder, "spill"),
+    memoryMiB: 256,
+    diskMiB: 256,
+    threads: 1,
+  });
+  let run = 0;
+  try {
+    return await check(
+      fc.asyncProperty(fc.boolean(), history, async (mirrorDeletes, commands) => {
+        run += 1;
+        const own = path.join(folder, String(run));
+        const world = new World(engine, own, mirrorDeletes);
+        try {
+          await world.run(commands);
+          throwProblems(await world.quiesce());
+        } finally {
+          await fs.rm(own, { recursive: true, force: true });
+        }
+      }),
+    );
+  } finally {
+    await engine.close();
+  }
+}
+
+async function inABucket(): Promise<boolean> {
+  const emulator = await startEmulator();
+  if ("missing" in emulator) {
+    process.stdout.write(`skipped: ${emulator.missing}\n0 passed, 0 failed\n`);
+    return false;
+  }
+  const client = emulatorClient(emulator.endpoint);
+  const proxy = await WatchingProxy.start(emulator.endpoint);
+  const bucket = await newBucket(client);
+  const world = new RealWorld({ client, proxy, bucket, folder });
+  try {
+    return await check(
+      fc.asyncProperty(realHistory, async (commands) => {
+        await world.clear();
+        await world.run(commands);
+        throwProblems(await world.quiesce());
+      }),
+    );
+  } finally {
+    await world.close();
+    await proxy.close();
+    client.destroy();
+    await emulator.stop();
+  }
+}
+
+function throwProblems(problems: readonly string[]): void {
+  if (problems.length > 0) throw new Error(problems.join("\n"));
+}
+
+/** Runs the histories, and prints what came of it. @returns whether one failed */
+async function check<T extends unknown[]>(
+  property: fc.IAsyncPropertyWithHooks<T>,
+): Promise<boolean> {
+  const begun = performance.now();
+  let run = 0;
+  const counted = property.beforeEach(() => {
+    run += 1;
+    if (process.stderr.isTTY && run % 10 === 0) process.stderr.write(`\rhistory ${run} `);
+  });
+  let result = await fc.check(counted, { ...options, endOnFailure: true });
+  if (result.failed) {
+    process.stdout.write(`history ${run} fails, seed ${result.seed}: looking for a shorter one\n`);
+    const { seed, counterexamplePath: at } = result;
+    const shrunk = await fc.check(counted, {
+      seed,
+      ...(at === null ? {} : { path: at }),
+      interruptAfterTimeLimit: shrinkMs,
+    });
+    // What ran side by side may have ended well this time.
+    if (shrunk.counterexample !== null) result = { ...shrunk, numRuns: result.numRuns };
+  }
   if (process.stderr.isTTY) process.stderr.write("\r");
   const seconds = ((performance.now() - begun) / 1000).toFixed(1);
   process.stdout.write(`seed ${result.seed}, ${result.numRuns} histories in ${seconds} s\n`);
   if (result.failed) {
-    const [commands = []] = result.counterexample ?? [];
-    for (const one of commands) process.stdout.write(`  ${JSON.stringify(one)}\n`);
+    for (const given of result.counterexample ?? []) {
+      const lines = Array.isArray(given) ? given : [given];
+      for (const one of lines) process.stdout.write(`  ${JSON.stringify(one)}\n`);
+    }
+    const again = `--seed ${result.seed} --path ${result.counterexamplePath}`;
     process.stdout.write(
       `${(result.errorInstance as Error | undefined)?.message ?? "interrupted"}\n` +
-        `again: npm run test:histories -- --seed ${result.seed} --path ${result.counterexamplePath}\n`,
+        `again: npm run test:histories -- ${real ? "--real " : ""}${again}\n`,
     );
   }
-  const failed = result.failed ? 1 : 0;
-  process.stdout.write(`${result.numRuns - failed} passed, ${failed} failed\n`);
-  process.exitCode = failed;
-} finally {
-  await engine.close();
-  await fs.rm(folder, { recursive: true, force: true });
+  const failures = result.failed ? 1 : 0;
+  process.stdout.write(`${result.numRuns - failures} passed, ${failures} failed\n`);
+  return result.failed;
 }
-// Handlers that were killed wait for ever, and their timers with them.
-process.exit();
 
-function readOptions(): fc.Parameters<[Command[]]> {
+function readOptions(): Pick<fc.Parameters, "numRuns" | "seed" | "path"> & { real: boolean } {
   try {
     const { values } = parseArgs({
       options: {
+        real: { type: "boolean", default: false },
         runs: { type: "string", default: "300" },
         seed: { type: "string" },
         path: { type: "string" },
@@ -135,6 +245,7 @@ function readOptions(): fc.Parameters<[Command[]]> {
       if (!/^-?\d+$/.test(value)) throw new Error(`--${name} takes a number, got "${value}"`);
     }
     return {
+      real: values.real,
       numRuns: Number(values.runs),
       ...(values.seed === undefined ? {} : { seed: Number(values.seed) }),
       ...(values.path === undefined ? {} : { path: values.path }),

@@ -1,33 +1,17 @@
 import fs from "node:fs/promises";
 import path from "node:path";
-import { isDeepStrictEqual } from "node:util";
-import { DuckDBInstance } from "@duckdb/node-api";
-import { prefixes } from "../../app/contract.ts";
 import type { Engine } from "../../app/engine/engine.ts";
 import { decodeObjectEvents, objectMessage } from "../../app/events/s3-event.ts";
 import { createHandler as createIngest } from "../../app/functions/ingest.ts";
 import { createHandler as createSweep } from "../../app/functions/sweep.ts";
-import { outputKey, rejectionKey } from "../../app/lake/derived-key.ts";
 import { decodeOutputMetadata } from "../../app/lake/output-metadata.ts";
-import { parseRejection } from "../../app/lake/rejection.ts";
+import { mostAttempts } from "../../app/lake/verdict.ts";
 import { createLogger } from "../../app/logger.ts";
 import type { Pond } from "../../app/pond.ts";
 import { localContext } from "../../cli/local-context.ts";
+import { contents, lakeProblems, sources, type Version } from "./check.ts";
 import { MemoryBucket, MemoryStore } from "./memory-bucket.ts";
 import { applicable, blamed, type Fault, Turnstile } from "./turnstile.ts";
-
-/** What people drop: two tables, one of them from two sources, one of those in a folder with an odd name. */
-const sources = ["inbox/t/a.csv", "inbox/t/2024/b c+d.csv", "inbox/u.csv"] as const;
-
-/** Contents, by their number: what can be read, and what can't. */
-const contents: readonly { text: string; rows: number | undefined }[] = [
-  { text: "id,v\n1,one\n2,two\n", rows: 2 },
-  { text: "id,v\n3,three\n", rows: 1 },
-  { text: "id,v\n4,four\n5,five\n6,six\n", rows: 3 },
-  { text: "id,v\n", rows: 0 },
-  { text: "id,v\n7,seven,too many\n8,eight\n", rows: undefined },
-  { text: "", rows: undefined },
-];
 
 /** One thing that happens in a history. Numbers choose among what is there, modulo. */
 export type Command =
@@ -49,11 +33,6 @@ interface Handler {
   workspace: string;
 }
 
-interface Version {
-  etag: string;
-  content: number;
-}
-
 const bucketName = "pond";
 const logger = createLogger({ environment: { LOG_LEVEL: "fatal" } });
 logger.silent = true;
@@ -63,6 +42,7 @@ export class World {
   readonly #bucket = new MemoryBucket();
   readonly #engine: Engine;
   readonly #folder: string;
+  readonly #mirrorDeletes: boolean;
   readonly #handlers: Handler[] = [];
   /** Keys of events that are under way. */
   readonly #events: string[] = [];
@@ -77,8 +57,9 @@ export class World {
   #wake: () => void = () => {};
   #started = 0;
 
-  constructor(engine: Engine, folder: string) {
+  constructor(engine: Engine, folder: string, mirrorDeletes: boolean) {
     this.#engine = engine;
+    this.#mirrorDeletes = mirrorDeletes;
     this.#folder = folder;
     this.#bucket.onWrite = ({ key, metadata }) => {
       const made = decodeOutputMetadata(metadata);
@@ -212,8 +193,13 @@ export class World {
       logger,
       store,
       bucket: bucketName,
-      sweep: { store, workspace, mirrorDeletes: false },
-      ingest: { store, engine: turnstile.guardEngine(this.#engine, () => converting), workspace },
+      sweep: { store, workspace, mirrorDeletes: this.#mirrorDeletes },
+      ingest: {
+        store,
+        engine: turnstile.guardEngine(this.#engine, () => converting),
+        workspace,
+        mirrorDeletes: this.#mirrorDeletes,
+      },
       publish: async (message: string) => {
         this.#events.push(...decodeObjectEvents(JSON.parse(message)).map(({ key }) => key));
       },
@@ -274,54 +260,16 @@ export class World {
 
   /** What is wrong with the lake, as a person would say it. Empty where all is right. */
   async #findProblems(): Promise<string[]> {
-    const problems = [...this.#problems];
-    const expected = new Map<string, unknown[]>();
-    const known = new Set<string>();
-    for (const key of sources) {
-      const table = key.split("/")[1]?.replace(/\.csv$/, "") as string;
-      const versions = this.#versions.get(key) ?? [];
-      const head = this.#bucket.objects.get(key)?.head;
-      const newest = head && versions.findLast(({ etag }) => etag === head.etag);
-      const output = this.#bucket.objects.get(outputKey(key, table));
-      const record = this.#bucket.objects.get(rejectionKey(key, table));
-      known.add(outputKey(key, table)).add(rejectionKey(key, table));
-      const made = output && decodeOutputMetadata(output.head.metadata)?.sourceEtag;
-      const from = versions.findLast(({ etag }) => etag === made);
-      if (output !== undefined && from === undefined) {
-        problems.push(`${key}: its output is of no version that it ever had`);
-      }
-      const judged = (this.#blamed.get(`${key} ${head?.etag}`) ?? 0) >= 2;
-      const readable = newest !== undefined && contents[newest.content]?.rows !== undefined;
-      if (newest !== undefined && readable && made !== newest.etag && !(judged && record)) {
-        problems.push(`${key}: its newest version is not in the lake`);
-      }
-      if (newest === undefined && record !== undefined) {
-        problems.push(`${key}: it is gone, but a rejection of it stays`);
-      }
-      if (newest !== undefined && readable && made === newest.etag && record !== undefined) {
-        problems.push(`${key}: it is in the lake, but a rejection of it stays`);
-      }
-      if (newest !== undefined && !readable) {
-        const rejected = record && parseRejection(record.content.toString("utf8"));
-        if (rejected?.source.etag !== newest.etag) {
-          problems.push(`${key}: its newest version can't be read, and nothing says so`);
-        }
-        if (rejected?.final !== true) problems.push(`${key}: its rejection is not final`);
-        if (made === newest.etag) problems.push(`${key}: what can't be read is in the lake`);
-      }
-      const text = from === undefined ? "" : (contents[from.content]?.text ?? "");
-      const rows = text.trim().split("\n").slice(1);
-      expected.set(table, [...(expected.get(table) ?? []), ...rows]);
-    }
-    for (const key of this.#bucket.objects.keys()) {
-      if (!key.startsWith(prefixes.inbox) && !known.has(key)) problems.push(`${key} is nobody's`);
-    }
-    for (const [table, rows] of expected) {
-      const found = await this.#rows(table);
-      if (!isDeepStrictEqual(found, rows.toSorted())) {
-        problems.push(`${table} has the rows ${found.join("; ")}, not ${rows.join("; ")}`);
-      }
-    }
+    const problems = [
+      ...this.#problems,
+      ...(await lakeProblems({
+        objects: this.#bucket.objects,
+        versions: this.#versions,
+        mirrorDeletes: this.#mirrorDeletes,
+        given: (key, etag) => (this.#blamed.get(`${key} ${etag}`) ?? 0) >= mostAttempts,
+        folder: path.join(this.#folder, "lake"),
+      })),
+    ];
     for (const { turnstile, workspace } of this.#handlers) {
       if (turnstile.killed) continue;
       const left = await fs.readdir(workspace).catch(() => []);
@@ -329,35 +277,4 @@ export class World {
     }
     return problems;
   }
-
-  /** The rows of a table, by DuckDB alone. */
-  async #rows(table: string): Promise<string[]> {
-    const folder = path.join(this.#folder, "lake", table);
-    await fs.mkdir(folder, { recursive: true });
-    let files = 0;
-    for (const [key, { content }] of this.#bucket.objects) {
-      if (!key.startsWith(`${prefixes.lake}${table}/`)) continue;
-      await fs.writeFile(path.join(folder, path.posix.basename(key)), content);
-      files += 1;
-    }
-    if (files === 0) return [];
-    const connection = await (await reader()).connect();
-    try {
-      const found = await connection.runAndReadAll(
-        `SELECT id::VARCHAR || ',' || v FROM read_parquet('${folder}/*.parquet', union_by_name = true)`,
-      );
-      return found
-        .getRowsJS()
-        .map(([row]) => String(row))
-        .sort();
-    } finally {
-      connection.closeSync();
-    }
-  }
-}
-
-let instance: Promise<DuckDBInstance> | undefined;
-function reader(): Promise<DuckDBInstance> {
-  instance ??= DuckDBInstance.create(":memory:");
-  return instance;
 }

@@ -11,7 +11,22 @@ export interface SeenRequest {
   by: "duckdb" | "sdk";
   /** The id of the key that signed it. */
   keyId: string | undefined;
+  /**
+   * What happens in place of it, if `onRequest` sets it: a status of S3's without S3 hearing of it; the connection breaks before S3 has
+   * all of the request, when all is done, or in the middle of the answer.
+   */
+  instead?: keyof typeof refusals | "reset" | "answer lost" | "cut";
+  /** Called when S3 has done it, and waited for before the answer goes on. */
+  after?: () => Promise<void>;
 }
+
+/** What S3 answers when it does not do a request, and by which status. */
+const refusals = {
+  ConditionalRequestConflict: 409,
+  PreconditionFailed: 412,
+  ServiceUnavailable: 503,
+  SlowDown: 503,
+} as const;
 
 /** Stands between Millpond and the emulator: sees what is asked, and breaks what networks break. */
 export class WatchingProxy {
@@ -44,22 +59,50 @@ export class WatchingProxy {
         const seen = describe(request);
         proxy.seen.push(seen);
         await proxy.onRequest?.(seen);
-        if (proxy.down) {
+        const { instead } = seen;
+        if (instead !== undefined && instead in refusals) {
+          // All of it is taken first, as S3 does.
+          request.resume().once("end", () => {
+            const status = refusals[instead as keyof typeof refusals];
+            response.writeHead(status, { "content-type": "application/xml" });
+            response.end(`<Error><Code>${instead}</Code></Error>`);
+          });
+          return;
+        }
+        // A body breaks off half-way; what has none never arrives.
+        if (proxy.down || (instead === "reset" && request.method !== "PUT")) {
           request.socket.destroy();
           return;
         }
         const { method, url: path, headers } = request;
         const onward = http.request({ hostname, port, method, path, headers, agent }, (answer) => {
+          if (instead === "answer lost") {
+            answer.resume();
+            void (async () => {
+              await seen.after?.();
+              request.socket.destroy();
+            })();
+            return;
+          }
           response.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
           const length = Number(answer.headers["content-length"]);
-          if (proxy.cuts > 0 && method === "GET" && length > 1) {
-            proxy.cuts -= 1;
+          if ((proxy.cuts > 0 || instead === "cut") && method === "GET" && length > 1) {
+            if (instead !== "cut") proxy.cuts -= 1;
             cut(answer, response, length / 2);
           } else {
             answer.pipe(response);
           }
         });
         onward.once("error", () => response.destroy());
+        if (instead === "reset") {
+          request.once("data", (chunk: Buffer) => {
+            onward.write(chunk.subarray(0, chunk.length / 2), () => {
+              onward.destroy();
+              request.socket.destroy();
+            });
+          });
+          return;
+        }
         request.pipe(onward);
       })();
     });
