@@ -113,7 +113,12 @@ export async function openPond(
       mirrorDeletes: settings.mirrorDeletes,
       limits: { memoryMiB: settings.memoryMiB, diskMiB: settings.diskMiB, raise: settings.raise },
     },
-    sweep: { store, workspace: folders.sweep, mirrorDeletes: settings.mirrorDeletes },
+    sweep: {
+      store,
+      workspace: folders.sweep,
+      mirrorDeletes: settings.mirrorDeletes,
+      ownTimes: settings.store.kind === "bucket",
+    },
     eventTopics: settings.eventTopics,
     catalog,
     http: createHttpApp({

@@ -59,7 +59,7 @@ const begun = performance.now();
 let stale = 0;
 try {
   const counts = await findStale(
-    { store, workspace, mirrorDeletes: false },
+    { store, workspace, mirrorDeletes: false, ownTimes: true },
     {
       onStale: () => {
         stale += 1;

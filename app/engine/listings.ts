@@ -121,13 +121,18 @@ export class Listings {
 
   /**
    * The sources whose output may not be of their newest version, in pieces.
-   * @param clearlyMs by how much an output that is newer than its source must be so to be of it beyond doubt
+   * @param clearlyMs by how much an output that is newer than its source must be so to be of it beyond doubt; undefined where
+   * times say nothing
    */
-  async *candidates(clearlyMs: number): AsyncIterable<Candidate[]> {
+  async *candidates(clearlyMs: number | undefined): AsyncIterable<Candidate[]> {
+    const doubtful =
+      clearlyMs === undefined
+        ? "true"
+        : `rejection.id IS NOT NULL OR output.id IS NULL OR output.modified < source.modified + ${Math.round(clearlyMs)}`;
     const rows = this.#pieces(
       "SELECT source.key, source.etag, output.id IS NOT NULL, rejection.id IS NOT NULL FROM source " +
         "LEFT JOIN output ON output.id = source.output LEFT JOIN rejection ON rejection.id = source.rejection " +
-        `WHERE rejection.id IS NOT NULL OR output.id IS NULL OR output.modified < source.modified + ${Math.round(clearlyMs)}`,
+        `WHERE ${doubtful}`,
     );
     for await (const piece of rows) {
       yield piece.map(([key, etag, hasOutput, hasRejection]) => ({

@@ -15,6 +15,8 @@ export interface SweepParts {
   workspace: string;
   /** Whether the rows of a source go with it. */
   mirrorDeletes: boolean;
+  /** Whether listed times are the store's own, as S3's are. Those of files are whatever somebody gave them. */
+  ownTimes: boolean;
 }
 
 /** What a sweep found, in numbers of objects. */
@@ -59,7 +61,7 @@ const progressEvery = 1000;
  * finds; what is stale is then announced like any other change.
  */
 export async function findStale(
-  { store, workspace, mirrorDeletes }: SweepParts,
+  { store, workspace, mirrorDeletes, ownTimes }: SweepParts,
   { onStale, onProgress }: SweepOptions = {},
 ): Promise<SweepCounts> {
   // DuckDB is not what a process of another function waits for at its start.
@@ -124,7 +126,7 @@ export async function findStale(
     }
     listings.listed();
 
-    await each(listings.candidates(clearlyNewerMs), look);
+    await each(listings.candidates(ownTimes ? clearlyNewerMs : undefined), look);
     await each(listings.orphans("rejection"), async (rejected) => {
       counts.looked += 1;
       const record = parseRejection((await store.read(rejected))?.text ?? "");

@@ -193,7 +193,7 @@ export class World {
       logger,
       store,
       bucket: bucketName,
-      sweep: { store, workspace, mirrorDeletes: this.#mirrorDeletes },
+      sweep: { store, workspace, mirrorDeletes: this.#mirrorDeletes, ownTimes: true },
       ingest: {
         store,
         engine: turnstile.guardEngine(this.#engine, () => converting),
