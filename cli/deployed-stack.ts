@@ -1,6 +1,8 @@
+import { Option } from "commander";
 import { type FunctionName, secretNames } from "../app/contract.ts";
 import { MillpondError } from "../app/errors.ts";
 import { pulumi } from "./pulumi.ts";
+import { UsageError } from "./usage-error.ts";
 
 /** What index.ts exports. */
 export interface DeployedStack {
@@ -16,6 +18,17 @@ export interface DeployedStack {
   imageUri: string;
   /** Whether the rows of a file go with it. */
   mirrorDeletes: boolean;
+}
+
+/** For commands about a deployed stack alone. */
+export function stackOption(): Option {
+  return new Option("--stack <name>", "the stack of Pulumi's, as in pulumi up --stack <name>");
+}
+
+/** The stack that such a command is about. @throws UsageError where none was named */
+export function namedStack(name: string | undefined): string {
+  if (name === undefined) throw new UsageError("which stack? --stack <name>");
+  return name;
 }
 
 /** @throws MillpondError where there is no such stack, or it is not up */

@@ -11,7 +11,7 @@ import { awsError } from "./aws-error.ts";
 import { readStack } from "./deployed-stack.ts";
 import { installHttpfs } from "./httpfs.ts";
 import { localContext } from "./local-context.ts";
-import { defaultFolder, namedStore } from "./named-store.ts";
+import { namedStore, storeFor, storeOption } from "./named-store.ts";
 import { copySample } from "./sample.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -44,10 +44,7 @@ export function invokeCommand(): Command {
     .option("-d, --data <json>", "an event as JSON", (text) => {
       sources.push({ kind: "data", text });
     })
-    .option(
-      "--dir <folder>",
-      `the folder of the pond, or s3://<bucket> (default: ${environmentNames.store}, else "${defaultFolder}")`,
-    )
+    .addOption(storeOption())
     .addOption(
       new Option(
         "--stack <name>",
@@ -79,10 +76,9 @@ async function invoke(options: InvokeOptions): Promise<number> {
   // All are read before the first runs: a mistake in the last shall not leave half of them done.
   const events = await readEvents(options.sources);
   if (options.stack !== undefined) return await invokeDeployed(options.stack, name, events);
-  const store = namedStore(options.dir);
-  process.env[environmentNames.store] =
-    store?.kind === "bucket" ? store.url : (store?.path ?? path.resolve(defaultFolder));
-  if (store?.kind === "bucket" && name === "query") await installHttpfs(process.env);
+  const store = storeFor(options.dir);
+  process.env[environmentNames.store] = store.name;
+  if (store.kind === "bucket" && name === "query") await installHttpfs(process.env);
   // Whoever calls from here has the rights to read the pond in any case.
   process.env[environmentNames.auth] ??= "none";
   try {

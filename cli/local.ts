@@ -2,7 +2,6 @@ import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import cliProgress from "cli-progress";
 import { Command, InvalidArgumentError } from "commander";
 import { environmentNames, prefixes, privateFolder } from "../app/contract.ts";
 import { readSettings } from "../app/environment.ts";
@@ -20,6 +19,7 @@ import { localContext } from "./local-context.ts";
 import { serveLocal } from "./local-server.ts";
 import { LocalTopic } from "./local-topic.ts";
 import { defaultFolder, namedStore } from "./named-store.ts";
+import { progressBar } from "./progress.ts";
 import { copySample } from "./sample.ts";
 import { bytesText, columnsText, countText, secondsText } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
@@ -193,13 +193,7 @@ async function load(pond: Pond, topic: LocalTopic, say: (text: string) => void):
     },
   });
   if (stale.length > 0) {
-    const bar = new cliProgress.SingleBar({
-      format: "loading [{bar}] {value}/{total} {file}",
-      stream: process.stderr,
-      hideCursor: true,
-      clearOnComplete: true,
-      barsize: 30,
-    });
+    const bar = progressBar("loading [{bar}] {value}/{total} {file}");
     const { level } = pond.logger;
     if (process.stderr.isTTY) {
       bar.start(stale.length, 0, { file: "" });

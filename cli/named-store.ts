@@ -1,4 +1,5 @@
 import path from "node:path";
+import { Option } from "commander";
 import { environmentNames } from "../app/contract.ts";
 import { storeProblem } from "../app/environment.ts";
 import { UsageError } from "./usage-error.ts";
@@ -7,6 +8,20 @@ export const defaultFolder = "pond";
 
 /** A pond as a person names it: a folder, absolute by now, or a bucket. */
 export type NamedStore = { kind: "folder"; path: string } | { kind: "bucket"; url: string };
+
+/** Names the pond, for commands that take either kind. */
+export function storeOption(): Option {
+  return new Option(
+    "--dir <folder>",
+    `the folder of the pond, or s3://<bucket> (default: ${environmentNames.store}, else "${defaultFolder}")`,
+  );
+}
+
+/** The pond that such a command is about, and what the functions know it by. */
+export function storeFor(dir: string | undefined): NamedStore & { name: string } {
+  const named = namedStore(dir) ?? { kind: "folder", path: path.resolve(defaultFolder) };
+  return { ...named, name: named.kind === "bucket" ? named.url : named.path };
+}
 
 /**
  * The pond that a command is about.

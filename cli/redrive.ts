@@ -12,7 +12,7 @@ import { Command } from "commander";
 import type { FunctionName } from "../app/contract.ts";
 import { decodeFailedEvent, type FailedEvent, tablesOf } from "../app/events/failed-event.ts";
 import { awsError } from "./aws-error.ts";
-import { type DeployedStack, readStack } from "./deployed-stack.ts";
+import { type DeployedStack, namedStack, readStack, stackOption } from "./deployed-stack.ts";
 import { interruption } from "./steps.ts";
 import { columnsText, countText } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
@@ -27,7 +27,7 @@ interface RedriveOptions {
 export function redriveCommand(): Command {
   return new Command("redrive")
     .description("show what failed for good, and with --run hand it back to its function")
-    .option("--stack <name>", "the stack of Pulumi's, as in pulumi up --stack <name>")
+    .addOption(stackOption())
     .option("--run", "invoke the function that failed, with the original event", false)
     .option("--rate <number>", "events a second", "5")
     .option("--json", "one JSON object a queue", false)
@@ -46,13 +46,13 @@ Exit code: 0 done; 1 something was not accepted, or can't be read; 2 the call
 is wrong; 130 interrupted.`,
     )
     .action(async (options: RedriveOptions) => {
-      if (options.stack === undefined) throw new UsageError("which stack? --stack <name>");
+      const name = namedStack(options.stack);
       const rate = Number(options.rate);
       if (!/^\d+(\.\d+)?$/.test(options.rate) || rate < 0.1 || rate > 100) {
         throw new UsageError(`--rate takes events a second, 0.1 to 100, got "${options.rate}"`);
       }
       const stopped = interruption();
-      const stack = await readStack(options.stack);
+      const stack = await readStack(name);
       const found = await redrive(stack, { run: options.run, rate, stopped });
       if (options.json)
         for (const queue of found) process.stdout.write(`${JSON.stringify(queue)}\n`);

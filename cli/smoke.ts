@@ -8,7 +8,13 @@ import {
 import { Command } from "commander";
 import { prefixes } from "../app/contract.ts";
 import { awsError } from "./aws-error.ts";
-import { type DeployedStack, readStack, readToken } from "./deployed-stack.ts";
+import {
+  type DeployedStack,
+  namedStack,
+  readStack,
+  readToken,
+  stackOption,
+} from "./deployed-stack.ts";
 import { get } from "./request.ts";
 import { eventually, interruption, reporter, Steps } from "./steps.ts";
 import { bytesText, secondsText } from "./text.ts";
@@ -29,7 +35,7 @@ interface SmokeOptions {
 export function smokeCommand(): Command {
   return new Command("smoke")
     .description("try a deployed stack: upload, query, rejection, redirect, log")
-    .option("--stack <name>", "the stack of Pulumi's, as in pulumi up --stack <name>")
+    .addOption(stackOption())
     .option("--timeout <seconds>", "how long a step may take", "60")
     .option("--json", "one JSON object a step", false)
     .addHelpText(
@@ -42,13 +48,13 @@ their old versions as long as any. Not for a stage with auth iam.
 Exit code: 0 all works; 1 something does not; 2 the call is wrong.`,
     )
     .action(async (options: SmokeOptions) => {
-      if (options.stack === undefined) throw new UsageError("which stack? --stack <name>");
+      const name = namedStack(options.stack);
       const seconds = Number(options.timeout);
       if (!/^[1-9]\d*$/.test(options.timeout)) {
         throw new UsageError(`--timeout takes seconds, got "${options.timeout}"`);
       }
-      const stack = await readStack(options.stack);
-      const token = await readToken(options.stack);
+      const stack = await readStack(name);
+      const token = await readToken(name);
       const steps = new Steps(reporter(options.json), interruption());
       await smoke({ stack, token, seconds }, steps);
       process.exitCode = steps.failed === 0 ? 0 : 1;

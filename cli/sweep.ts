@@ -1,6 +1,4 @@
 import fs from "node:fs";
-import path from "node:path";
-import cliProgress from "cli-progress";
 import { Command, Option } from "commander";
 import { environmentNames } from "../app/contract.ts";
 import { readSettings } from "../app/environment.ts";
@@ -11,7 +9,8 @@ import { type SweepSummary, sweepPond } from "../app/functions/sweep.ts";
 import { openPond } from "../app/pond.ts";
 import { readStack } from "./deployed-stack.ts";
 import { localContext } from "./local-context.ts";
-import { defaultFolder, namedStore } from "./named-store.ts";
+import { storeFor, storeOption } from "./named-store.ts";
+import { progressBar } from "./progress.ts";
 import { countText } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -25,10 +24,7 @@ interface SweepOptions {
 export function sweepCommand(): Command {
   return new Command("sweep")
     .description("find files that no event told of, and have them ingested")
-    .option(
-      "--dir <folder>",
-      `the folder of the pond, or s3://<bucket> (default: ${environmentNames.store}, else "${defaultFolder}")`,
-    )
+    .addOption(storeOption())
     .addOption(
       new Option(
         "--stack <name>",
@@ -72,13 +68,7 @@ async function sweep({ dir, stack: stackName, dryRun, json }: SweepOptions): Pro
   };
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
-  const bar = new cliProgress.SingleBar({
-    format: "sweeping [{bar}] {value} of {total} files, {stale} to ingest",
-    stream: process.stderr,
-    hideCursor: true,
-    clearOnComplete: true,
-    barsize: 30,
-  });
+  const bar = progressBar("sweeping [{bar}] {value} of {total} files, {stale} to ingest");
   if (process.stderr.isTTY) bar.start(0, 0, { stale: 0 });
   try {
     return await sweepPond(
@@ -109,12 +99,11 @@ async function sweep({ dir, stack: stackName, dryRun, json }: SweepOptions): Pro
 /** What the functions would find in theirs. */
 async function environmentOf(dir: string | undefined, stackName: string | undefined) {
   if (stackName === undefined) {
-    const named = namedStore(dir) ?? { kind: "folder", path: path.resolve(defaultFolder) };
-    if (named.kind === "folder" && !fs.existsSync(named.path)) {
-      throw new UsageError(`there is no folder ${named.path}: --dir <folder>, or s3://<bucket>`);
+    const { kind, name } = storeFor(dir);
+    if (kind === "folder" && !fs.existsSync(name)) {
+      throw new UsageError(`there is no folder ${name}: --dir <folder>, or s3://<bucket>`);
     }
-    const store = named.kind === "bucket" ? named.url : named.path;
-    return { ...process.env, [environmentNames.store]: store, [environmentNames.auth]: "none" };
+    return { ...process.env, [environmentNames.store]: name, [environmentNames.auth]: "none" };
   }
   const { bucketName, topicArn, region, mirrorDeletes } = await readStack(stackName);
   process.env["AWS_REGION"] = region;

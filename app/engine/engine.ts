@@ -51,8 +51,8 @@ interface Pending {
   settled: boolean;
   /** Workers that have ended under it. */
   deaths: number;
-  /** Called when it is answered, failed or given up. */
-  over: (() => void) | undefined;
+  /** Resolves when it is answered, failed or given up. */
+  over: PromiseWithResolvers<void>;
   resolve: (result: never) => void;
   reject: (error: Error) => void;
 }
@@ -108,7 +108,7 @@ export class Engine {
       sent: false,
       settled: false,
       deaths: 0,
-      over: undefined,
+      over: Promise.withResolvers(),
       resolve,
       reject,
     };
@@ -130,7 +130,7 @@ export class Engine {
       clearTimeout(timer);
       pending.settled = true;
       pending.worker?.pending.delete(id);
-      pending.over?.();
+      pending.over.resolve();
     }
   }
 
@@ -152,13 +152,12 @@ export class Engine {
     );
   }
 
-  /** @param worker @default the one that all share */
-  #send(id: number, pending: Pending, worker?: Worker): void {
+  #send(id: number, pending: Pending): void {
     if (this.#closed) {
       pending.reject(new MillpondError("engine-closed", "the engine was closed"));
       return;
     }
-    this.#give(id, pending, worker ?? this.#current());
+    this.#give(id, pending, this.#current());
   }
 
   #give(id: number, pending: Pending, worker: Worker): void {
@@ -288,11 +287,8 @@ export class Engine {
     }
     const worker = this.#spawn();
     this.#apart.add(worker);
-    const over = new Promise<void>((resolve) => {
-      pending.over = resolve;
-    });
     this.#give(id, pending, worker);
-    await over;
+    await pending.over.promise;
     if (!this.#apart.delete(worker)) return;
     // It is as good as a new one.
     if (this.#worker === undefined && !this.#closed) this.#worker = worker;

@@ -14,6 +14,7 @@ import { createLogger } from "../../app/logger.ts";
 import { openPond, type Pond } from "../../app/pond.ts";
 import type { ObjectSummary, Store } from "../../app/store/store.ts";
 import { rejection as failed } from "../failure.ts";
+import { intercepted } from "../store/intercepted.ts";
 
 describe("ingest", () => {
   let folder: string;
@@ -52,21 +53,12 @@ describe("ingest", () => {
   /** A store that does something before one of its calls, once: what a rival process would do just then. */
   function disturbed(before: keyof Store, disturb: () => Promise<unknown>): Store {
     let armed = true;
-    return new Proxy(parts.store, {
-      get(target, name) {
-        const value = Reflect.get(target, name) as unknown;
-        if (typeof value !== "function") return value;
-        const method = value.bind(target) as (...args: unknown[]) => unknown;
-        if (name !== before) return method;
-        return async (...args: unknown[]) => {
-          if (armed) {
-            armed = false;
-            await disturb();
-          }
-          return await method(...args);
-        };
-      },
-    });
+    const once = async () => {
+      if (!armed) return;
+      armed = false;
+      await disturb();
+    };
+    return intercepted(parts.store, { [before]: once });
   }
 
   it("makes a file the rows of its table", async () => {

@@ -10,6 +10,7 @@ import { createLogger } from "../../app/logger.ts";
 import { openPond, type Pond } from "../../app/pond.ts";
 import { localContext } from "../../cli/local-context.ts";
 import { rejection } from "../failure.ts";
+import { intercepted } from "../store/intercepted.ts";
 
 const topic = "arn:aws:sns:eu-central-1:123456789012:ours";
 
@@ -98,14 +99,10 @@ describe("the ingest function", () => {
       getRemainingTimeInMillis: () => Math.max(0, begun + 5600 - Date.now()),
     };
     let looked = 0;
-    const store = new Proxy(pond.store, {
-      get(target, name) {
-        const value = Reflect.get(target, name) as unknown;
-        if (typeof value !== "function") return value;
-        return async (...args: unknown[]) => {
-          if (name === "checkOut" && ++looked === 2) await new Promise(() => {});
-          return await (value.bind(target) as (...all: unknown[]) => unknown)(...args);
-        };
+    const store = intercepted(pond.store, {
+      checkOut: async () => {
+        looked += 1;
+        if (looked === 2) await new Promise(() => {});
       },
     });
     const slow = { ...pond, ingest: { ...pond.ingest, store } };

@@ -12,9 +12,9 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import { environmentNames } from "../../app/contract.ts";
-import { objectMessage } from "../../app/events/s3-event.ts";
 import type { SeenRequest, WatchingProxy } from "../s3/proxy.ts";
 import { contents, lakeProblems, type Quiet, sources, type Version } from "./check.ts";
+import { Events, eventOf } from "./events.ts";
 import type { Ending, Invocation } from "./handler-process.ts";
 
 /** What may go wrong with one request of a handler, on its way to S3 or back. */
@@ -68,6 +68,22 @@ export interface Surroundings {
   folder: string;
 }
 
+/** Those that are nothing but another answer, or none. */
+const refused = {
+  "503": "ServiceUnavailable",
+  down: "ServiceUnavailable",
+  "slow down": "SlowDown",
+} as const;
+const unmet = { "409": "ConditionalRequestConflict", "412": "PreconditionFailed" } as const;
+const broken = { reset: "reset", "answer lost": "answer lost", cut: "cut" } as const;
+
+/** What befalls the requests of one invocation. */
+interface Plan {
+  at: number;
+  accident: Accident;
+}
+const nothing: Plan = { at: 0, accident: "none" };
+
 /** Commands that a late request waits for. */
 const lateFor = 4;
 
@@ -78,7 +94,7 @@ class Handler {
   readonly keyId: string;
   #child: ChildProcess | undefined;
   #requests = 0;
-  #plan: { at: number; accident: Accident } = { at: 0, accident: "none" };
+  #plan = nothing;
   busy: Promise<void> = Promise.resolve();
   /** Invocations that wait for the one before them. */
   wanted = 0;
@@ -100,7 +116,7 @@ class Handler {
   }
 
   /** @returns whether it ended well: it was not killed, and threw nothing */
-  async invoke(invocation: Invocation, plan: { at: number; accident: Accident }): Promise<boolean> {
+  async invoke(invocation: Invocation, plan: Plan): Promise<boolean> {
     const child = await this.start();
     this.#requests = 0;
     this.#plan = plan;
@@ -113,7 +129,7 @@ class Handler {
       };
       child.on("message", over).on("exit", over);
     });
-    this.#plan = { at: 0, accident: "none" };
+    this.#plan = nothing;
     if (ended === undefined) this.#child = undefined;
     return ended?.ok === true;
   }
@@ -166,11 +182,10 @@ class Handler {
 export class RealWorld {
   readonly #around: Surroundings;
   readonly #handlers: Handler[];
-  readonly #events: string[] = [];
+  readonly events = new Events();
   readonly #versions = new Map<string, Version[]>();
   /** Requests that wait: for so many commands, or until their handler is needed. */
   #held: { handler: Handler; commands: number; go: () => void }[] = [];
-  #lost = false;
   #quiet = false;
 
   /** @param around the processes that it starts serve all histories, unless they are killed */
@@ -185,9 +200,8 @@ export class RealWorld {
     const { client, bucket: Bucket } = this.#around;
     for (const { Key } of await this.#list())
       await client.send(new DeleteObjectCommand({ Bucket, Key }));
-    this.#events.length = 0;
+    this.events.clear();
     this.#versions.clear();
-    this.#lost = false;
     this.#quiet = false;
   }
 
@@ -215,25 +229,20 @@ export class RealWorld {
         const { ETag } = await client.send(new PutObjectCommand({ Bucket, Key: key, Body }));
         const before = this.#versions.get(key) ?? [];
         this.#versions.set(key, [...before, { etag: String(ETag), content }]);
-        this.#events.push(key);
+        this.events.add(key);
         return;
       }
       case "delete": {
         const Key = sources[command.source % sources.length] as string;
         await client.send(new DeleteObjectCommand({ Bucket, Key }));
-        this.#events.push(Key);
+        this.events.add(Key);
         return;
       }
       case "lose":
-        this.#lost ||= this.#events.length > 0;
-        this.#events.splice(command.event % Math.max(1, this.#events.length), 1);
+        this.events.lose(command.event);
         return;
       case "deliver": {
-        const keys = command.events.flatMap((event) => {
-          const [key] = this.#events.splice(event % Math.max(1, this.#events.length), 1);
-          return key === undefined ? [] : [key];
-        });
-        if (command.again) this.#events.push(...keys);
+        const keys = this.events.take(command.events, command.again);
         if (keys.length === 0) return;
         const done = this.#ingest(keys, command.handler, command);
         if (command.wait && command.accident !== "late") await done;
@@ -247,25 +256,13 @@ export class RealWorld {
     }
   }
 
-  async #ingest(
-    keys: readonly string[],
-    index: number,
-    plan: { at: number; accident: Accident },
-  ): Promise<void> {
-    const records = keys.map((key) => {
-      const message = objectMessage(this.#around.bucket, key, "ObjectCreated:Put", new Date());
-      return (JSON.parse(message) as { Records: [object] }).Records[0];
-    });
-    const event = { Records: records };
+  async #ingest(keys: readonly string[], index: number, plan: Plan): Promise<void> {
+    const event = eventOf(this.#around.bucket, keys);
     const well = await this.#invoke(index, { function: "ingest", event }, plan);
-    if (!well) this.#events.push(...keys);
+    if (!well) this.events.add(...keys);
   }
 
-  async #invoke(
-    index: number,
-    invocation: Invocation,
-    plan: { at: number; accident: Accident },
-  ): Promise<boolean> {
+  async #invoke(index: number, invocation: Invocation, plan: Plan): Promise<boolean> {
     const handler = this.#handlers[index % this.#handlers.length] as Handler;
     // Whoever waits for the handler must not wait for a request that waits for others.
     handler.wanted += 1;
@@ -281,7 +278,8 @@ export class RealWorld {
   async #befall(request: SeenRequest): Promise<void> {
     const handler = this.#handlers.find(({ keyId }) => keyId === request.keyId);
     if (handler === undefined) return;
-    switch (handler.accident()) {
+    const accident = handler.accident();
+    switch (accident) {
       case "none":
         return;
       case "kill before":
@@ -295,61 +293,36 @@ export class RealWorld {
       case "kill engine":
         await handler.killEngine();
         return;
-      case "503":
-      case "down":
-        request.instead = "ServiceUnavailable";
-        return;
-      case "slow down":
-        request.instead = "SlowDown";
-        return;
       case "late":
         if (handler.wanted > 0 || this.#quiet) return;
         await new Promise<void>((go) => {
           this.#held.push({ handler, commands: lateFor, go });
         });
         return;
-      case "reset":
-        request.instead = "reset";
-        return;
-      case "answer lost":
-        request.instead = "answer lost";
-        return;
-      case "cut":
-        request.instead = "cut";
-        return;
-      case "409":
-        if (request.method === "PUT") request.instead = "ConditionalRequestConflict";
-        return;
-      case "412":
-        if (request.method === "PUT") request.instead = "PreconditionFailed";
-        return;
+      default:
+        // Writes alone are made on condition.
+        if (accident in unmet && request.method !== "PUT") return;
+        request.instead = { ...refused, ...unmet, ...broken }[accident];
     }
   }
 
-  /** As in memory: nothing befalls anybody any more. */
-  async quiesce(): Promise<string[]> {
-    await this.#drain();
-    const before = this.#lost ? [] : await this.#findProblems();
-    await this.#invoke(0, { function: "sweep", event: {} }, { at: 0, accident: "none" });
-    await this.#drain();
-    return [
-      ...before.map((problem) => `before the sweep: ${problem}`),
-      ...(await this.#findProblems()),
-    ];
+  async sweep(): Promise<void> {
+    await this.#invoke(0, { function: "sweep", event: {} }, nothing);
   }
 
-  async #drain(): Promise<void> {
+  /** Nothing befalls anybody any more. */
+  async drain(): Promise<void> {
     this.#quiet = true;
     this.#release(() => true);
     await Promise.all(this.#handlers.map(({ busy }) => busy));
-    for (let tries = 0; this.#events.length > 0; tries += 1) {
+    for (let tries = 0; this.events.waiting > 0; tries += 1) {
       if (tries > 100) throw new Error("the events never end");
-      const keys = this.#events.splice(0, 1);
-      await this.#ingest(keys, 0, { at: 0, accident: "none" });
+      const keys = this.events.take([0]);
+      await this.#ingest(keys, 0, nothing);
     }
   }
 
-  async #findProblems(): Promise<string[]> {
+  async findProblems(): Promise<string[]> {
     const { client, bucket: Bucket, folder } = this.#around;
     const objects: Quiet["objects"] = new Map(
       await Promise.all(

@@ -7,6 +7,7 @@ import { Engine } from "../../app/engine/engine.ts";
 import { startEmulator } from "../../cli/rehearsal/emulator.ts";
 import { emulatorClient, newBucket } from "../s3/emulator.ts";
 import { WatchingProxy } from "../s3/proxy.ts";
+import { quiesce } from "./events.ts";
 import { accidents, type RealCommand, RealWorld } from "./real-world.ts";
 import { faults } from "./turnstile.ts";
 import { type Command, World } from "./world.ts";
@@ -76,9 +77,8 @@ const history = fc.oneof(
   ),
 );
 
-const slot = fc.nat({ max: 1 });
 const misfortune = {
-  handler: slot,
+  handler: fc.nat({ max: 1 }),
   // Few make more requests.
   at: fc.nat({ max: 6 }),
   accident: fc.oneof(
@@ -132,16 +132,14 @@ async function inMemory(): Promise<boolean> {
     diskMiB: 256,
     threads: 1,
   });
-  let run = 0;
   try {
     return await check(
       fc.asyncProperty(fc.boolean(), history, async (mirrorDeletes, commands) => {
-        run += 1;
-        const own = path.join(folder, String(run));
+        const own = await fs.mkdtemp(path.join(folder, "history-"));
         const world = new World(engine, own, mirrorDeletes);
         try {
           await world.run(commands);
-          throwProblems(await world.quiesce());
+          throwProblems(await quiesce(world));
         } finally {
           await fs.rm(own, { recursive: true, force: true });
         }
@@ -167,7 +165,7 @@ async function inABucket(): Promise<boolean> {
       fc.asyncProperty(realHistory, async (commands) => {
         await world.clear();
         await world.run(commands);
-        throwProblems(await world.quiesce());
+        throwProblems(await quiesce(world));
       }),
     );
   } finally {

@@ -1,7 +1,7 @@
 import fs from "node:fs/promises";
 import path from "node:path";
 import type { Engine } from "../../app/engine/engine.ts";
-import { decodeObjectEvents, objectMessage } from "../../app/events/s3-event.ts";
+import { decodeObjectEvents } from "../../app/events/s3-event.ts";
 import { createHandler as createIngest } from "../../app/functions/ingest.ts";
 import { createHandler as createSweep } from "../../app/functions/sweep.ts";
 import { decodeOutputMetadata } from "../../app/lake/output-metadata.ts";
@@ -10,6 +10,7 @@ import { createLogger } from "../../app/logger.ts";
 import type { Pond } from "../../app/pond.ts";
 import { localContext } from "../../cli/local-context.ts";
 import { contents, lakeProblems, sources, type Version } from "./check.ts";
+import { Events, eventOf } from "./events.ts";
 import { MemoryBucket, MemoryStore } from "./memory-bucket.ts";
 import { applicable, blamed, type Fault, Turnstile } from "./turnstile.ts";
 
@@ -44,8 +45,7 @@ export class World {
   readonly #folder: string;
   readonly #mirrorDeletes: boolean;
   readonly #handlers: Handler[] = [];
-  /** Keys of events that are under way. */
-  readonly #events: string[] = [];
+  readonly events = new Events();
   /** All versions that a source has had, in order. */
   readonly #versions = new Map<string, Version[]>();
   /** Which version each output was made from, by its place among them. */
@@ -53,7 +53,6 @@ export class World {
   /** How often a version was blamed for what was injected. */
   readonly #blamed = new Map<string, number>();
   readonly #problems: string[] = [];
-  #lost = false;
   #wake: () => void = () => {};
   #started = 0;
 
@@ -96,30 +95,25 @@ export class World {
           skew,
         );
         this.#versions.set(key, [...(this.#versions.get(key) ?? []), { etag, content }]);
-        this.#events.push(key);
+        this.events.add(key);
         return;
       }
       case "delete": {
         const key = sources[command.source % sources.length] as string;
         this.#bucket.remove(key);
-        this.#events.push(key);
+        this.events.add(key);
         return;
       }
       case "deliver": {
-        const keys = command.events.flatMap((event) => {
-          const [key] = this.#events.splice(event % Math.max(1, this.#events.length), 1);
-          return key === undefined ? [] : [key];
-        });
-        if (command.again) this.#events.push(...keys);
+        const keys = this.events.take(command.events, command.again);
         if (keys.length > 0) this.#ingest(keys);
         return;
       }
       case "lose":
-        this.#lost ||= this.#events.length > 0;
-        this.#events.splice(command.event % Math.max(1, this.#events.length), 1);
+        this.events.lose(command.event);
         return;
       case "sweep":
-        this.#sweep();
+        this.sweep();
         return;
       case "step": {
         const handler = running[command.handler % Math.max(1, running.length)];
@@ -152,7 +146,7 @@ export class World {
         if (handler === undefined) return;
         handler.turnstile.killed = true;
         handler.turnstile.parked.length = 0;
-        this.#events.push(...handler.keys);
+        this.events.add(...handler.keys);
         // Its next start removes what it left: openWorkspace, which has tests of its own.
         await fs.rm(handler.workspace, { recursive: true, force: true });
         return;
@@ -162,15 +156,11 @@ export class World {
 
   #ingest(keys: readonly string[]): void {
     this.#start(keys, async (pond) => {
-      const records = keys.map((key) => {
-        const message = objectMessage(bucketName, key, "ObjectCreated:Put", new Date());
-        return (JSON.parse(message) as { Records: [object] }).Records[0];
-      });
-      await createIngest(async () => pond)({ Records: records }, localContext("ingest"));
+      await createIngest(async () => pond)(eventOf(bucketName, keys), localContext("ingest"));
     });
   }
 
-  #sweep(): void {
+  sweep(): void {
     this.#start([], async (pond) => {
       await createSweep(async () => pond)({}, localContext("sweep"));
     });
@@ -201,14 +191,14 @@ export class World {
         mirrorDeletes: this.#mirrorDeletes,
       },
       publish: async (message: string) => {
-        this.#events.push(...decodeObjectEvents(JSON.parse(message)).map(({ key }) => key));
+        this.events.add(...decodeObjectEvents(JSON.parse(message)).map(({ key }) => key));
       },
     } as unknown as Pond;
     this.#handlers.push({ turnstile, keys, workspace });
     const end = (failed: boolean) => {
       if (turnstile.killed) return;
       turnstile.finished = true;
-      if (failed) this.#events.push(...keys);
+      if (failed) this.events.add(...keys);
       this.#wake();
     };
     void fs
@@ -228,30 +218,15 @@ export class World {
     }
   }
 
-  /**
-   * Nothing fails any more: handlers end, events that were not lost arrive, and one sweep finds the rest.
-   * @returns what is wrong then, and already before the sweep where no event was lost: it is not there to mend handlers
-   */
-  async quiesce(): Promise<string[]> {
-    await this.#drain();
-    const before = this.#lost ? [] : await this.#findProblems();
-    this.#sweep();
-    await this.#drain();
-    return [
-      ...before.map((problem) => `before the sweep: ${problem}`),
-      ...(await this.#findProblems()),
-    ];
-  }
-
-  async #drain(): Promise<void> {
+  /** Nothing fails any more: handlers end, and events that were not lost arrive. */
+  async drain(): Promise<void> {
     for (;;) {
       await this.#untilStill();
       const parked = this.#handlers.find(({ turnstile }) => turnstile.parked.length > 0);
       if (parked !== undefined) {
         parked.turnstile.parked[0]?.go("none");
-      } else if (this.#events.length > 0) {
-        const [key] = this.#events.splice(0, 1);
-        this.#ingest([key as string]);
+      } else if (this.events.waiting > 0) {
+        this.#ingest(this.events.take([0]));
       } else {
         return;
       }
@@ -259,7 +234,7 @@ export class World {
   }
 
   /** What is wrong with the lake, as a person would say it. Empty where all is right. */
-  async #findProblems(): Promise<string[]> {
+  async findProblems(): Promise<string[]> {
     const problems = [
       ...this.#problems,
       ...(await lakeProblems({

@@ -51,7 +51,9 @@ describe("parseSourceKey", () => {
 
           const parsed = parseSourceKey(key);
 
-          expect(parsed).to.include({ kind: "source", table: name, format, compression });
+          // What folders say has tests of its own.
+          const { partitions: _, ...rest } = { partitions: [], ...parsed };
+          expect(rest).to.deep.equal({ kind: "source", table: name, format, compression });
         },
       ),
     );
