@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { MillpondError } from "../app/errors.ts";
 import { endingSignals } from "./signals.ts";
 
@@ -28,30 +28,32 @@ export async function docker(
   args: readonly string[],
   { show, quiet = false, environment = {}, whole = false, insist }: DockerOptions,
 ): Promise<string> {
-  const child = spawn("docker", args, {
-    stdio: ["ignore", show ? "inherit" : "pipe", quiet ? "pipe" : "inherit"],
-    env: { ...process.env, ...environment },
-    // Out of reach of a terminal's Ctrl-C.
-    detached: whole,
-  });
-  const written: Buffer[] = [];
-  const complaints: Buffer[] = [];
-  child.stdout?.on("data", (chunk: Buffer) => written.push(chunk));
-  child.stderr?.on("data", (chunk: Buffer) => complaints.push(chunk));
+  let child: ChildProcess | undefined;
   let interrupted: NodeJS.Signals | undefined;
   // Ctrl-C in a terminal reaches Docker as well, and its second one does no harm.
   let insisting: NodeJS.Timeout | undefined;
   const hand = (signal: NodeJS.Signals) => {
     interrupted = signal;
     if (whole) return;
-    child.kill(signal);
+    child?.kill(signal);
     // Docker may have been too busy with its start to hear it.
     // Where that fails too, whoever called finds it in what it is to end.
     if (insist !== undefined) insisting ??= setTimeout(() => insist().catch(() => {}), patienceMs);
   };
+  // Before there is anything that a signal could leave behind: to make a process takes milliseconds.
   for (const signal of endingSignals) process.on(signal, hand);
+  const written: Buffer[] = [];
+  const complaints: Buffer[] = [];
   try {
     const code = await new Promise<number | string>((resolve, reject) => {
+      child = spawn("docker", args, {
+        stdio: ["ignore", show ? "inherit" : "pipe", quiet ? "pipe" : "inherit"],
+        env: { ...process.env, ...environment },
+        // Out of reach of a terminal's Ctrl-C.
+        detached: whole,
+      });
+      child.stdout?.on("data", (chunk: Buffer) => written.push(chunk));
+      child.stderr?.on("data", (chunk: Buffer) => complaints.push(chunk));
       child.once("error", (error: NodeJS.ErrnoException) => {
         const missing = "there is no docker on the PATH: install Docker with buildx";
         reject(

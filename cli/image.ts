@@ -18,6 +18,7 @@ import { MillpondError } from "../app/errors.ts";
 import { docker, requireDocker } from "./docker.ts";
 import { freePort } from "./free-port.ts";
 import { type NamedStore, namedStore } from "./named-store.ts";
+import { endingSignals } from "./signals.ts";
 import { UsageError } from "./usage-error.ts";
 import { wholeNumber } from "./whole-number.ts";
 
@@ -317,6 +318,9 @@ async function runImage(name: FunctionName, options: RunOptions): Promise<void> 
       if (error.code !== "interrupted" && !/no such container/i.test(error.message)) throw error;
     });
   };
+  // What runs at that moment hears of a signal by itself; between two commands nobody would, and the container stayed.
+  const survive = () => {};
+  for (const signal of endingSignals) process.on(signal, survive);
   try {
     await requireDocker();
     await requireImage(tag, platform, options.tag);
@@ -346,6 +350,7 @@ async function runImage(name: FunctionName, options: RunOptions): Promise<void> 
   } finally {
     ended.abort();
     await Promise.all([ready, made ? remove() : undefined]);
+    for (const signal of endingSignals) process.off(signal, survive);
   }
 }
 

@@ -526,6 +526,23 @@ describe("the image", function () {
       expect(await containers()).to.equal(before);
     });
 
+    it("leaves no container when it is interrupted between two commands of Docker", async () => {
+      const before = await containers();
+      const shims = await fs.mkdtemp(path.join(work, "shims-"));
+      const real = (await run("which", ["docker"])).stdout.trim();
+      // From the moment that the container is there, and again and again: whatever is under way then.
+      const interrupt = "for i in $(seq 60); do kill -INT $PPID 2>/dev/null; sleep 0.002; done";
+      const script = `#!/bin/sh\n"${real}" "$@" || exit\n[ "$1" != create ] || (${interrupt}) >/dev/null &\n`;
+      await fs.writeFile(path.join(shims, "docker"), script, { mode: 0o755 });
+
+      const interrupted = imageRun(["hello", "--tag", tag, "--port", "0"], {
+        PATH: `${shims}:${process.env.PATH}`,
+      });
+
+      expect(await interrupted.ended, interrupted.output.text).to.equal(0);
+      expect(await containers()).to.equal(before);
+    });
+
     it("says so when its port is taken, or Docker's daemon does not answer", async () => {
       const run = imageRun(["hello", "--tag", tag, "--port", "0"]);
       const { port } = new URL(await run.ready);
