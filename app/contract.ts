@@ -53,7 +53,7 @@ export const environmentNames = {
   imageArchitecture: "MILLPOND_IMAGE_ARCHITECTURE",
   /** Folder of saved queries, one `.sql` file each. @default the repository's `queries/` */
   queries: "MILLPOND_QUERIES",
-  /** Memory in MiB that one engine may plan with, outside Lambda. @default half of the machine's, at most 4096 */
+  /** Memory in MiB that one engine may plan with, outside Lambda. @default a quarter of the machine's, at most 4096 */
   memoryMiB: "MILLPOND_MEMORY_MIB",
   /** Disk in MiB that the engine may spill to. @default 10240, in Lambda 512 */
   diskMiB: "MILLPOND_DISK_MIB",

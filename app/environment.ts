@@ -196,7 +196,8 @@ export function readSettings(environment: Environment): Settings {
     queries: path.resolve(
       found[names.queries] ?? fileURLToPath(new URL("../queries/", import.meta.url)),
     ),
-    memoryMiB: found[names.memoryMiB] ?? lambdaMiB ?? Math.min(4096, Math.floor(machineMiB / 2)),
+    // Two engines, and beside each for a moment a second worker, where the first one ended and others go on.
+    memoryMiB: found[names.memoryMiB] ?? lambdaMiB ?? Math.min(4096, Math.floor(machineMiB / 4)),
     diskMiB: found[names.diskMiB] ?? (lambdaMiB === undefined ? 10_240 : 512),
     threads:
       lambdaMiB === undefined

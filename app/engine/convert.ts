@@ -71,6 +71,9 @@ function withPartitions(relation: Relation, partitions: readonly Partition[]): R
 const sourceErrors =
   /^(Invalid Input|Conversion|Binder|Out of Range|Serialization|Parser|Not implemented|Invalid) /;
 
+/** Of errors that DuckDB has with files: those that are not the source's, but of the disk, or of what DuckDB has spilled. */
+const ofMachine = /No space left|Could not write|disk|duckdb_temp_/i;
+
 function asSourceError(error: unknown, { format, source }: ConvertRequest): unknown {
   const message = messageOf(error);
   if (error instanceof MillpondError) return error;
@@ -79,7 +82,7 @@ function asSourceError(error: unknown, { format, source }: ConvertRequest): unkn
     return new SourceError(reasonFrom("a column's name holds a NUL character", format, source));
   }
   // A compressed or Parquet file that ends early is an IO error to DuckDB; a full disk is one too.
-  const broken = /^IO Error/.test(message) && !/No space left|Could not write|disk/i.test(message);
+  const broken = /^IO Error/.test(message) && !ofMachine.test(message);
   if (sourceErrors.test(message) || broken)
     return new SourceError(reasonFrom(message, format, source));
   return error;

@@ -1,5 +1,7 @@
 import type { ChildProcess } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import fs from "node:fs/promises";
+import path from "node:path";
 import type { BucketAccess, BucketKeys } from "../bucket-access.ts";
 import { MillpondError } from "../errors.ts";
 import type { Extensions } from "../extensions.ts";
@@ -51,6 +53,8 @@ interface Pending {
   settled: boolean;
   /** Workers that have ended under it. */
   deaths: number;
+  /** Workers that have ended before they were told of it. */
+  misses: number;
   /** Resolves when it is answered, failed or given up. */
   over: PromiseWithResolvers<void>;
   resolve: (result: never) => void;
@@ -65,9 +69,11 @@ interface Worker {
   stopped: boolean;
   /** Those that it was told last. */
   keys: BucketKeys | undefined;
+  /** Resolves when it has ended, and what it spilled is gone. */
+  gone: Promise<void>;
 }
 
-/** How often a request is given to a worker of its own after the one that had it has ended. */
+/** How often a request is given to another worker after the one that had it has ended. */
 const takeovers = 1;
 
 /**
@@ -80,6 +86,8 @@ export class Engine {
   #worker: Worker | undefined;
   /** Those that run one request each, apart from all others. */
   readonly #apart = new Set<Worker>();
+  /** All that have not gone. */
+  readonly #all = new Set<Worker>();
   /** One at a time. */
   #suspects: Promise<void> = Promise.resolve();
   #nextId = 1;
@@ -96,8 +104,8 @@ export class Engine {
 
   /**
    * Runs one request.
-   * @throws MillpondError `deadline` when time is up, `engine-died` when the worker dies under it twice, or what the
-   * worker says; SourceError where a source can't be read
+   * @throws MillpondError `deadline` when time is up, `engine-died` when the worker dies under it twice, `engine` when
+   * workers die before they have it, or what the worker says; SourceError where a source can't be read
    */
   async run<R extends WorkerRequest>(request: R, options: RunOptions = {}): Promise<ResultOf<R>> {
     const id = this.#nextId++;
@@ -108,6 +116,7 @@ export class Engine {
       sent: false,
       settled: false,
       deaths: 0,
+      misses: 0,
       over: Promise.withResolvers(),
       resolve,
       reject,
@@ -139,15 +148,13 @@ export class Engine {
     return this.#worker?.process.pid;
   }
 
-  /** Stops the worker; what is under way fails. */
+  /** Stops the workers; what is under way fails. */
   async close(): Promise<void> {
     this.#closed = true;
-    const workers = [...this.#apart, ...(this.#worker === undefined ? [] : [this.#worker])];
     await Promise.all(
-      workers.map(async (worker) => {
-        const ended = new Promise((resolve) => worker.process.once("exit", resolve));
+      [...this.#all].map(async (worker) => {
         this.#kill(worker);
-        await ended;
+        await worker.gone;
       }),
     );
   }
@@ -194,13 +201,19 @@ export class Engine {
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
     // Whoever waits hears of it; nobody waiting is no reason to end the parent.
     ready.catch(() => {});
+    const gone = Promise.withResolvers<void>();
     const worker: Worker = {
       process: child,
       ready,
       pending: new Map(),
       stopped: false,
       keys: undefined,
+      gone: gone.promise,
     };
+    this.#all.add(worker);
+    // DuckDB calls what it spills the same in every process: two in one folder read each other's.
+    const temporaryDirectory = path.join(setup.temporaryDirectory, randomUUID());
+    const making = fs.mkdir(temporaryDirectory, { recursive: true });
 
     child.on("message", (message: FromWorker) => {
       switch (message.kind) {
@@ -231,6 +244,15 @@ export class Engine {
       const orphans = [...worker.pending];
       worker.pending.clear();
       for (const [id, pending] of orphans) this.#takeOver(id, pending, why, worker.stopped);
+      void tidyUp();
+    };
+    const tidyUp = async () => {
+      // It may have died of a full disk: the next one needs what this one has spilled. What can't be removed here goes
+      // with the whole folder.
+      await making.catch(() => {});
+      await fs.rm(temporaryDirectory, { recursive: true, force: true }).catch(() => {});
+      this.#all.delete(worker);
+      gone.resolve();
     };
     child.once("exit", (code, signal) => ended(signal ?? `exit code ${code}`));
     child.once("error", (error) => {
@@ -238,14 +260,15 @@ export class Engine {
     });
 
     const prepare = async () => {
-      await fs.mkdir(setup.temporaryDirectory, { recursive: true });
+      await making;
       if (bucket === undefined) return undefined;
       const [access, keys] = await Promise.all([bucket.access(), bucket.keys()]);
       worker.keys = keys;
       return { scope: bucket.scope, extensions: bucket.extensions, access, keys };
     };
     prepare().then(
-      (remote) => tell(child, { kind: "setup", setup: { ...setup, bucket: remote } }),
+      (remote) =>
+        tell(child, { kind: "setup", setup: { ...setup, temporaryDirectory, bucket: remote } }),
       (error: Error) => {
         reject(error);
         this.#kill(worker);
@@ -261,18 +284,16 @@ export class Engine {
       this.#send(id, pending);
       return;
     }
-    pending.deaths += 1;
-    if (pending.deaths > takeovers) {
-      pending.reject(
-        new MillpondError("engine-died", `the engine ended twice under this request: ${why}`, {
-          retryable: true,
-        }),
-      );
-      return;
-    }
     // One that was never told of it died of something else.
     if (!pending.sent) {
-      this.#send(id, pending);
+      pending.misses += 1;
+      if (pending.misses <= takeovers) this.#send(id, pending);
+      else pending.reject(ended("engine", "before it had this request", why));
+      return;
+    }
+    pending.deaths += 1;
+    if (pending.deaths > takeovers) {
+      pending.reject(ended("engine-died", "under this request", why));
       return;
     }
     this.#suspects = this.#suspects.then(() => this.#runApart(id, pending));
@@ -306,6 +327,10 @@ export class Engine {
     worker.process.kill("SIGKILL");
     // Its exit hands over what was with it.
   }
+}
+
+function ended(code: string, when: string, why: string): MillpondError {
+  return new MillpondError(code, `the engine ended twice ${when}: ${why}`, { retryable: true });
 }
 
 /** A worker that has just died is heard of by its exit; the message that misses it is sent anew by then. */

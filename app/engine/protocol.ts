@@ -19,6 +19,7 @@ export interface BucketSetup {
 export interface WorkerSetup {
   /** Prefixes of paths that DuckDB may touch, each with a slash at its end. */
   allowedDirectories: string[];
+  /** Of this worker alone: DuckDB calls what it spills the same in every process. */
   temporaryDirectory: string;
   memoryMiB: number;
   diskMiB: number;

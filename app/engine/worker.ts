@@ -150,7 +150,8 @@ function toWire(error: unknown): WireError {
   }
   const message = messageOf(error);
   const resource = resourceErrors.find(([pattern]) => pattern.test(message));
-  const remote = bucket !== undefined && /^(HTTP|IO) Error/.test(message);
+  const remote =
+    bucket !== undefined && /^(HTTP|IO) Error/.test(message) && !/duckdb_temp_/.test(message);
   const code = resource?.[1] ?? (remote ? "store-unavailable" : "engine");
   return { code, message, retryable: true, details: {} };
 }

@@ -119,6 +119,39 @@ describe("Engine", () => {
     expect((await ask("SELECT 8 AS next")).text).to.equal('{"next":8}\n');
   });
 
+  it("keeps what a worker spills from the one beside it, and removes it after", async () => {
+    await engine.start();
+    // Sorted, far more than the memory holds.
+    const spilling = (n: number) =>
+      ask(
+        `SELECT count(*) AS c FROM (SELECT t, row_number() OVER (ORDER BY t) AS n FROM (SELECT sha256((i * ${n})::VARCHAR) AS t FROM range(4000000) r(i))) WHERE n <> length(t)`,
+      );
+    const suspect = spilling(1);
+    await untilBusy(engine.pid as number);
+    process.kill(engine.pid as number, "SIGKILL");
+    await startedAs(2);
+
+    const answers = await Promise.all([suspect, spilling(2)]);
+    const spilled = path.join(folder, "spill");
+    const during = await fs.readdir(spilled);
+    await engine.close();
+
+    expect(answers.map(({ text }) => text)).to.deep.equal(['{"c":3999999}\n', '{"c":3999999}\n']);
+    expect(during).to.have.length.within(1, 2);
+    expect(await fs.readdir(spilled)).to.deep.equal([]);
+  });
+
+  it("is asked again when workers die before they have a request", async () => {
+    const underWay = rejection(ask("SELECT 1"));
+    process.kill(engine.pid as number, "SIGKILL");
+    const first = engine.pid;
+    while (engine.pid === first) await new Promise((resolve) => setImmediate(resolve));
+    process.kill(engine.pid as number, "SIGKILL");
+
+    // Nothing is known of the request: it is not to blame.
+    expect((await underWay).code).to.equal("engine");
+  });
+
   for (const [what, sql] of [
     ["a join", endless],
     [
