@@ -49,6 +49,7 @@ const head = async (key: string) => {
     sourceEtag: etag(i),
     sourceModified: new Date(now),
     rows: 1,
+    layout: 1,
   });
   return { key, etag: "o", size: 1, lastModified: new Date(now), metadata };
 };

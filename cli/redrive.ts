@@ -37,7 +37,8 @@ export function redriveCommand(): Command {
 An event that Lambda tried again in vain, and one that SNS could not deliver,
 waits in a queue for 14 days. Mend the cause first: by code and table this
 says what failed. --run deletes a message when Lambda has accepted its event,
-and no other; interrupted, the rest waits on. What fails again comes back.
+and no other; interrupted, the rest waits on. What fails again comes back. Of
+sweeps one is invoked: it does the work of all.
 To look it receives the messages, which nobody else sees for two minutes then.
 With your rights on AWS: sqs:GetQueueAttributes, sqs:ReceiveMessage,
 sqs:ChangeMessageVisibility, and for --run sqs:DeleteMessage and
@@ -86,6 +87,10 @@ export interface QueueReport {
   unreadable: number;
   /** Events that Lambda took. */
   accepted: number;
+  /** Events of sweeps that were deleted, as one that Lambda took does the work of all. */
+  covered: number;
+  /** Messages that came since this began: what failed again would only fail once more. They stay. */
+  newer: number;
   /** Why it took some others not: they stay. */
   refused: string[];
 }
@@ -108,6 +113,7 @@ export async function redrive(
   const sqs = new SQSClient({ region, useQueueUrlAsEndpoint });
   const lambda = new LambdaClient({ region });
   const reports: QueueReport[] = [];
+  const clock = serverClock(sqs);
   const turn = pacer(rate, stopped);
   try {
     for (const [name, urls] of Object.entries(stack.failureQueues) as [FunctionName, string[]][]) {
@@ -115,7 +121,16 @@ export async function redrive(
         const report = await look(sqs, name, url);
         reports.push(report);
         const handBack = (failed: FailedEvent) => invoke(lambda, stack, name, failed);
-        await drain({ sqs, url, report, stopped, turn, handBack: run ? handBack : undefined });
+        const begun = clock();
+        await drain({
+          sqs,
+          url,
+          report,
+          begun,
+          stopped,
+          turn,
+          handBack: run ? handBack : undefined,
+        });
       }
     }
   } finally {
@@ -137,7 +152,16 @@ async function look(sqs: SQSClient, name: FunctionName, QueueUrl: string): Promi
   return {
     function: name,
     queue: QueueUrl.slice(QueueUrl.lastIndexOf("/") + 1),
-    ...{ waiting, oldest: null, failures: [], unreadable: 0, accepted: 0, refused: [] },
+    ...{
+      waiting,
+      oldest: null,
+      failures: [],
+      unreadable: 0,
+      accepted: 0,
+      covered: 0,
+      newer: 0,
+      refused: [],
+    },
   };
 }
 
@@ -145,6 +169,8 @@ interface Draining {
   sqs: SQSClient;
   url: string;
   report: QueueReport;
+  /** By the clock of SQS, in ms since the epoch. */
+  begun: number;
   /** Resolves when Lambda has the event. Undefined to look alone. */
   handBack: ((failed: FailedEvent) => Promise<void>) | undefined;
   /** Resolves when the next event may be handed back. */
@@ -152,52 +178,79 @@ interface Draining {
   stopped: AbortSignal | undefined;
 }
 
-async function drain({ sqs, url, report, handBack, turn, stopped }: Draining): Promise<void> {
-  const begun = Date.now();
-  // Those that stay: they are to be seen again as soon as all is done.
-  const kept: Message[] = [];
+async function drain(draining: Draining): Promise<void> {
+  const { sqs, url, report, begun, handBack, turn, stopped } = draining;
+  // Those that stay, by their ids: they are to be seen again as soon as all is done.
+  const kept = new Map<string, Message>();
+  const remove = async ({ ReceiptHandle }: Message) => {
+    await sqs.send(new DeleteMessageCommand({ QueueUrl: url, ReceiptHandle }));
+  };
   const seen = new Set<string>();
   const left = () =>
     stopped?.aborted !== true && (handBack !== undefined || seen.size < mostLooked);
   try {
     while (left()) {
-      const messages = (await receive(sqs, url)).filter(
-        ({ MessageId = "" }) => !seen.has(MessageId),
-      );
+      const messages = await receive(sqs, url);
       if (messages.length === 0) return;
       for (const message of messages) {
-        seen.add(message.MessageId ?? "");
+        const { MessageId: id = "" } = message;
+        // One that has come up again meanwhile: from now on it goes by another handle.
+        if (kept.has(id)) kept.set(id, message);
+        if (seen.has(id)) continue;
+        seen.add(id);
         const sent = Number(message.Attributes?.SentTimestamp);
         const failed = decode(message);
         note(report, sent, failed);
-        // What came since has failed again already, and will fail once more.
-        const stays = handBack === undefined || failed === undefined || sent > begun;
+        const newer = sent > begun;
+        if (newer) report.newer += 1;
+        const stays = handBack === undefined || failed === undefined || newer;
+        if (!stays && report.function === "sweep" && report.accepted > 0) {
+          await remove(message);
+          report.covered += 1;
+          continue;
+        }
         if (!stays) await turn();
         if (stays || stopped?.aborted === true) {
-          kept.push(message);
+          kept.set(id, message);
           continue;
         }
         try {
           await handBack(failed);
         } catch (error) {
           report.refused.push((error as Error).message);
-          kept.push(message);
+          kept.set(id, message);
           continue;
         }
         report.accepted += 1;
         progress(report);
-        const { ReceiptHandle } = message;
-        await sqs.send(new DeleteMessageCommand({ QueueUrl: url, ReceiptHandle }));
+        await remove(message);
       }
     }
   } finally {
     if (process.stderr.isTTY) process.stderr.write("\u001b[2K");
-    for (const { ReceiptHandle } of kept) {
+    for (const { ReceiptHandle } of kept.values()) {
       const command = { QueueUrl: url, ReceiptHandle, VisibilityTimeout: 0 };
       // In vain only where SQS shows it again by itself.
       await sqs.send(new ChangeMessageVisibilityCommand(command)).catch(() => undefined);
     }
   }
+}
+
+/** The time by the clock of whoever answered last: this machine's may be another. In ms since the epoch. */
+function serverClock(sqs: SQSClient): () => number {
+  let last: number | undefined;
+  sqs.middlewareStack.add(
+    (next) => async (args) => {
+      const answer = await next(args);
+      const { headers } = answer.response as { headers?: Record<string, string> };
+      // In whole seconds: all of the last one counts as gone.
+      const date = Date.parse(headers?.["date"] ?? "");
+      if (!Number.isNaN(date)) last = date + 999;
+      return answer;
+    },
+    { step: "deserialize", name: "serverClock" },
+  );
+  return () => last ?? Date.now();
 }
 
 async function receive(sqs: SQSClient, QueueUrl: string): Promise<Message[]> {
@@ -279,7 +332,8 @@ async function invoke(
 
 function reportText(found: readonly QueueReport[], { run, stack }: RedriveOptions): string {
   const lines = found.flatMap((report) => {
-    const { queue, waiting, oldest, failures, unreadable, accepted, refused } = report;
+    const { queue, waiting, oldest, failures, unreadable, accepted, covered, newer, refused } =
+      report;
     if (oldest === null) {
       const hidden = waiting === 0 ? "nothing waits" : `${waiting} wait, hidden by somebody`;
       return [`${queue}: ${hidden}`];
@@ -295,6 +349,8 @@ function reportText(found: readonly QueueReport[], { run, stack }: RedriveOption
       ...failures.flatMap(({ code, example }) => (example === "" ? [] : [`  ${code}: ${example}`])),
       ...(unreadable === 0 ? [] : [`  ${countText(unreadable, "message")} of no function: left`]),
       ...(run ? [`  handed back: ${accepted}`] : []),
+      ...(covered === 0 ? [] : [`  deleted: ${covered}, whose work that sweep does`]),
+      ...(run && newer > 0 ? [`  left: ${newer}, which came since this began`] : []),
       ...[...new Set(refused)].map((why) => `  not accepted, left: ${why}`),
     ];
   });

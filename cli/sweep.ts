@@ -18,6 +18,8 @@ interface SweepOptions {
   dir?: string;
   stack?: string;
   dryRun: boolean;
+  all: boolean;
+  force: boolean;
   json: boolean;
 }
 
@@ -32,6 +34,8 @@ export function sweepCommand(): Command {
       ).conflicts("dir"),
     )
     .option("--dry-run", "list what would be ingested, a key a line, and change nothing", false)
+    .option("--all", "look at each file, not only where the listing leaves a doubt", false)
+    .option("--force", "delete rows, with mirrorDeletes, though most of the inbox is gone", false)
     .option("--json", "one JSON object; with --dry-run one a key before it", false)
     .addHelpText(
       "after",
@@ -39,8 +43,11 @@ export function sweepCommand(): Command {
 What the sweep function does on its schedule. Without --stack the files are
 ingested here and now. Nothing that is in the lake, or rejected, as it is in the
 inbox is touched.
+A file that is clearly older than its rows is taken for the one that they are
+of; a thousand of them are looked at all the same, by chance.
 With --stack it takes the rights s3:ListBucket and s3:GetObject on the bucket,
-and sns:Publish on the topic.
+sns:Publish on the topic, and kms:Decrypt and kms:GenerateDataKey where a key of
+your own encrypts them.
 Exit code: 0 done; 1 something failed; 2 the call is wrong; 130 interrupted.`,
     )
     .action(async (options: SweepOptions) => {
@@ -53,7 +60,8 @@ Exit code: 0 done; 1 something failed; 2 the call is wrong; 130 interrupted.`,
     });
 }
 
-async function sweep({ dir, stack: stackName, dryRun, json }: SweepOptions): Promise<SweepSummary> {
+async function sweep(options: SweepOptions): Promise<SweepSummary> {
+  const { dir, stack: stackName, dryRun, all, force, json } = options;
   const environment = await environmentOf(dir, stackName);
   const logger = processLogger();
   // What a person sees is the bar and the sum; the log says what went wrong.
@@ -74,9 +82,12 @@ async function sweep({ dir, stack: stackName, dryRun, json }: SweepOptions): Pro
     return await sweepPond(
       pond,
       createIngest(() => Promise.resolve(pond)),
-      localContext("sweep"),
+      // Each file has the time of an event of its own.
+      () => localContext("ingest"),
       {
         dryRun,
+        all,
+        force,
         onStale: (key) => {
           if (dryRun) process.stdout.write(json ? `${JSON.stringify({ key })}\n` : `${key}\n`);
         },
@@ -120,7 +131,11 @@ function summaryText(summary: SweepSummary, dryRun: boolean): string {
   const { sources, outputs, rejections, looked, stale, announced, ingested } = summary;
   const found = `${countText(sources, "file")} in inbox/, ${outputs} in lake/, ${rejections} rejected; ${looked} looked at`;
   const why = `${stale.missing} new, ${stale.outdated} changed, ${stale.gone} gone`;
-  if (dryRun) return `${found}\nto ingest: ${why}`;
+  const spared =
+    summary.spared === 0
+      ? ""
+      : `\n${countText(summary.spared, "output")} without a file stay, as most of the inbox is gone: --force deletes them`;
+  if (dryRun) return `${found}\nto ingest: ${why}${spared}`;
   const outcomes = Object.entries(ingested ?? {})
     .filter(([, count]) => count > 0)
     .map(([kind, count]) => `${count} ${kind}`);

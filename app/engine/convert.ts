@@ -7,17 +7,16 @@ import {
   type ExactType,
   exactCast,
   inexactMarker,
-  textRungs,
   trimmed,
 } from "../lake/exact-types.ts";
 import { reasonFrom, SourceError } from "../lake/source-error.ts";
-import type { Partition } from "../lake/source-key.ts";
-import { quoteIdentifier, quoteLiteral } from "../query/quote.ts";
+import { type Partition, partitionType } from "../lake/source-key.ts";
+import { foldName, quoteIdentifier, quoteLiteral } from "../query/quote.ts";
 import type { ConvertRequest, ConvertResult } from "./protocol.ts";
 import { relateCsv } from "./relate-csv.ts";
 import { relateJson } from "./relate-json.ts";
 import { relateParquet } from "./relate-parquet.ts";
-import type { Column, Relation } from "./relation.ts";
+import { type Column, type Relation, settled } from "./relation.ts";
 import { checkPacking } from "./unpack.ts";
 
 /** Columns whose types one scan tries: DuckDB plans longer than it scans where there are many more. */
@@ -53,15 +52,15 @@ export async function convert(
 
 /** The columns of the file, and after them those that its folders give. */
 function withPartitions(relation: Relation, partitions: readonly Partition[]): Relation {
-  const own = new Set(relation.columns.map(({ name }) => name.toLowerCase()));
+  const own = new Set(relation.columns.map(({ name }) => foldName(name)));
   const given = partitions
-    .filter(({ column }) => !own.has(column.toLowerCase()))
+    .filter(({ column }) => !own.has(foldName(column)))
     .map(
       ({ column, value }): Column => ({
         name: column,
-        expression: value === null ? "NULL::VARCHAR" : `${quoteLiteral(value)}::VARCHAR`,
-        rungs: textRungs,
-        proposal: { kind: "unsure" },
+        expression: `${value === null ? "NULL" : quoteLiteral(value)}::${partitionType(value ?? "")}`,
+        rungs: [],
+        proposal: settled,
       }),
     );
   return { ...relation, columns: [...relation.columns, ...given] };

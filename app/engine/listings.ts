@@ -38,6 +38,16 @@ function idOf(key: string): bigint {
   return (digest.readBigUInt64BE(0) << 64n) | digest.readBigUInt64BE(8);
 }
 
+/** SQL that is true of a candidate. */
+function doubtful(clearlyMs: number | undefined): string {
+  if (clearlyMs === undefined) return "true";
+  return `rejection.id IS NOT NULL OR output.id IS NULL OR output.modified < source.modified + ${Math.round(clearlyMs)}`;
+}
+
+function isOrphan(of: "output" | "rejection"): string {
+  return `id NOT IN (SELECT ${of} FROM source WHERE ${of} IS NOT NULL)`;
+}
+
 /**
  * Listings of a whole store, joined by DuckDB: a million sources in little memory. In the process of whoever sweeps, as all
  * SQL here is our own.
@@ -125,14 +135,19 @@ export class Listings {
    * times say nothing
    */
   async *candidates(clearlyMs: number | undefined): AsyncIterable<Candidate[]> {
-    const doubtful =
-      clearlyMs === undefined
-        ? "true"
-        : `rejection.id IS NOT NULL OR output.id IS NULL OR output.modified < source.modified + ${Math.round(clearlyMs)}`;
+    yield* this.#sources(`WHERE ${doubtful(clearlyMs)}`);
+  }
+
+  /** Some of the other sources, taken by chance, in pieces. None is a candidate. */
+  async *others(clearlyMs: number | undefined, most: number): AsyncIterable<Candidate[]> {
+    yield* this.#sources(`WHERE NOT (${doubtful(clearlyMs)}) ORDER BY random() LIMIT ${most}`);
+  }
+
+  async *#sources(which: string): AsyncIterable<Candidate[]> {
     const rows = this.#pieces(
       "SELECT source.key, source.etag, output.id IS NOT NULL, rejection.id IS NOT NULL FROM source " +
         "LEFT JOIN output ON output.id = source.output LEFT JOIN rejection ON rejection.id = source.rejection " +
-        `WHERE ${doubtful}`,
+        which,
     );
     for await (const piece of rows) {
       yield piece.map(([key, etag, hasOutput, hasRejection]) => ({
@@ -146,11 +161,17 @@ export class Listings {
 
   /** Keys of outputs, or of rejections, of which no source is there, in pieces. */
   async *orphans(of: "output" | "rejection"): AsyncIterable<string[]> {
-    for await (const piece of this.#pieces(
-      `SELECT key FROM ${of} WHERE id NOT IN (SELECT ${of} FROM source WHERE ${of} IS NOT NULL)`,
-    )) {
+    for await (const piece of this.#pieces(`SELECT key FROM ${of} WHERE ${isOrphan(of)}`)) {
       yield piece.map(([key]) => key as string);
     }
+  }
+
+  /** How many of them there are. */
+  async countOrphans(of: "output" | "rejection"): Promise<number> {
+    const counted = await this.#connection.runAndReadAll(
+      `SELECT count(*) FROM ${of} WHERE ${isOrphan(of)}`,
+    );
+    return Number(counted.getRowsJS()[0]?.[0]);
   }
 
   async close(): Promise<void> {

@@ -1,19 +1,32 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { isNested, unitedColumn, uniteTypes } from "../lake/unite-types.ts";
-import { quoteIdentifier, quoteList, quoteLiteral } from "../query/quote.ts";
+import { foldName, quoteIdentifier, quoteList, quoteLiteral } from "../query/quote.ts";
 import { columnsOf } from "./columns-of.ts";
 import type { TableFile } from "./protocol.ts";
 
 /** Files of a table that have the same columns of the same types. */
 interface Shape {
-  /** What DuckDB reads them by. */
-  files: string[];
+  files: { path: string; known: Known }[];
   columns: ReadonlyMap<string, string>;
 }
 
-/** Names and types of columns, by what is in the files. */
-const known = new Map<string, ReadonlyMap<string, string>>();
-/** Files whose columns are remembered: an entry is a reference and an id. */
+/** What is in a file, which never changes: its columns' types and, of those that were asked about, what the footer says of their values. */
+interface Known {
+  columns: ReadonlyMap<string, string>;
+  /** By exact names. */
+  values: Map<string, Values>;
+}
+
+interface Values {
+  /** Whether they all are NULL. */
+  empty: boolean;
+  /** Whether they all are whole numbers such that a double holds them, or NULL. */
+  small: boolean;
+}
+
+/** By what is in the files. */
+const known = new Map<string, Known>();
+/** Files that are remembered: an entry is a reference and an id. */
 const mostKnown = 20_000;
 
 const safeInteger = String(Number.MAX_SAFE_INTEGER);
@@ -30,38 +43,59 @@ export async function readTable(
   const together = `read_parquet(${quoteList(paths)}, union_by_name=true, hive_partitioning=false)`;
   if (files.length === 1) return together;
   const shapes = await shapesOf(connection, files);
-  const types = new Map<string, { name: string; types: Set<string> }>();
+  const types = new Map<string, Set<string>>();
   for (const { columns } of shapes) {
     for (const [name, type] of columns) {
-      // DuckDB finds columns without regard to case.
-      const known = types.get(name.toLowerCase());
-      if (known === undefined) types.set(name.toLowerCase(), { name, types: new Set([type]) });
-      else known.types.add(type);
+      const found = types.get(foldName(name));
+      if (found === undefined) types.set(foldName(name), new Set([type]));
+      else found.add(type);
     }
   }
   // Objects of several shapes are DuckDB's to unite, field by field.
-  const differing = [...types.values()].filter(
-    (column) => column.types.size > 1 && ![...column.types].every(isObject),
+  const differing = new Map(
+    [...types].filter(([, found]) => found.size > 1 && ![...found].every(isObject)),
   );
-  if (differing.length === 0) return together;
+  if (differing.size === 0) return together;
 
-  const united = new Map<string, string>();
-  for (const { name, types: found } of differing) {
-    // A column without a value got that type for want of another: it fits every one.
-    const texts = filesWith(shapes, name, "VARCHAR");
-    if (texts.length > 0 && !(await holdsValues(connection, name, texts))) found.delete("VARCHAR");
-    const fits = found.has("BIGINT") && (await wholeNumbersFit(connection, name, shapes));
-    united.set(name.toLowerCase(), uniteTypes([...found], fits));
-  }
+  await lookAtValues(connection, shapes, new Set(differing.keys()));
   const parts = shapes.map(({ files: some, columns }) => {
     const select = [...columns].map(([name, type]) => {
-      const to = united.get(name.toLowerCase());
+      const found = differing.get(foldName(name));
       const id = quoteIdentifier(name);
-      return to === undefined ? id : `${unitedColumn(name, type, to)} AS ${id}`;
+      if (found === undefined) return id;
+      const to = unitedType(shapes, foldName(name), found);
+      if (to !== undefined) return `${unitedColumn(name, type, to)} AS ${id}`;
+      return isObject(type) ? id : `NULL AS ${id}`;
     });
-    return `SELECT ${select.join(", ")} FROM read_parquet(${quoteList(some)}, hive_partitioning=false)`;
+    const paths = quoteList(some.map(({ path }) => path));
+    return `SELECT ${select.join(", ")} FROM read_parquet(${paths}, hive_partitioning=false)`;
   });
   return `(${parts.join(" UNION ALL BY NAME ")})`;
+}
+
+/** The type of a column, which has several. Undefined where they are objects, and DuckDB unites them. */
+function unitedType(
+  shapes: readonly Shape[],
+  name: string,
+  found: ReadonlySet<string>,
+): string | undefined {
+  const every = (type: string, test: (values: Values) => boolean) =>
+    shapes.every(({ files, columns }) =>
+      [...columns].every(
+        ([own, its]) =>
+          its !== type ||
+          foldName(own) !== name ||
+          files.every(({ known: { values } }) => test(values.get(own) as Values)),
+      ),
+    );
+  // A column without a value got that type for want of another: it fits every one.
+  const empty = found.has("VARCHAR") && every("VARCHAR", (values) => values.empty);
+  const types = [...found].filter((type) => !(empty && type === "VARCHAR"));
+  if (types.length > 1 && types.every(isObject)) return undefined;
+  return uniteTypes(
+    types,
+    every("BIGINT", (values) => values.small),
+  );
 }
 
 function isObject(type: string): boolean {
@@ -84,17 +118,19 @@ async function shapesOf(
     for (const { path, id } of unknown) {
       const columns = learnt.get(path);
       if (columns === undefined) throw new Error(`DuckDB said nothing of ${path}`);
-      found.set(path, columns);
-      if (id !== undefined) known.set(id, columns);
+      const one = { columns, values: new Map() };
+      found.set(path, one);
+      if (id !== undefined) known.set(id, one);
     }
   }
   const shapes = new Map<string, Shape>();
   for (const { path } of files) {
-    const columns = found.get(path) as ReadonlyMap<string, string>;
-    const text = JSON.stringify([...columns]);
+    const one = found.get(path) as Known;
+    const text = JSON.stringify([...one.columns]);
     const shape = shapes.get(text);
-    if (shape === undefined) shapes.set(text, { files: [path], columns });
-    else shape.files.push(path);
+    const file = { path, known: one };
+    if (shape === undefined) shapes.set(text, { files: [file], columns: one.columns });
+    else shape.files.push(file);
   }
   return [...shapes.values()];
 }
@@ -122,49 +158,45 @@ async function learn(
   return learnt;
 }
 
-/** The files in which a column, whatever its case, is of a type. */
-function filesWith(shapes: readonly Shape[], name: string, type: string): string[] {
-  const lower = name.toLowerCase();
-  return shapes
-    .filter(({ columns }) =>
-      [...columns].some(([own, its]) => own.toLowerCase() === lower && its === type),
-    )
-    .flatMap(({ files }) => files);
-}
-
-/** SQL that picks a column's rows of parquet_metadata. */
-function isColumn(name: string): string {
-  return `lower(path_in_schema) = lower(${quoteLiteral(name)})`;
-}
-
-/** Whether a column is anything but NULL in some file, by what the footers say. */
-async function holdsValues(
+/**
+ * Learns of the values of some columns what is not known yet, in one look at the footers of the files that have them.
+ * @param names folded
+ */
+async function lookAtValues(
   connection: DuckDBConnection,
-  name: string,
-  files: readonly string[],
-): Promise<boolean> {
-  const found = await connection.runAndReadAll(
-    "SELECT bool_or(stats_null_count IS DISTINCT FROM num_values) " +
-      `FROM parquet_metadata(${quoteList(files)}) WHERE ${isColumn(name)}`,
-  );
-  return found.getRowsJS()[0]?.[0] === true;
-}
-
-/** Whether the footers say that all whole numbers of a column are such that a double holds them. */
-async function wholeNumbersFit(
-  connection: DuckDBConnection,
-  name: string,
   shapes: readonly Shape[],
-): Promise<boolean> {
-  const files = filesWith(shapes, name, "BIGINT");
-  if (files.length === 0) return true;
+  names: ReadonlySet<string>,
+): Promise<void> {
+  const asked = shapes.flatMap(({ files, columns }) => {
+    const own = [...columns]
+      .filter(([name, type]) => ["VARCHAR", "BIGINT"].includes(type) && names.has(foldName(name)))
+      .map(([name]) => name);
+    return files
+      .map((file) => ({ ...file, missing: own.filter((name) => !file.known.values.has(name)) }))
+      .filter(({ missing }) => missing.length > 0);
+  });
+  if (asked.length === 0) return;
   const within = (value: string) =>
     `TRY_CAST(${value} AS HUGEINT) BETWEEN -${safeInteger} AND ${safeInteger}`;
+  const all = [...new Set(asked.flatMap(({ missing }) => missing))];
   // A row group of NULLs alone has no least and no greatest value.
-  const checked = await connection.runAndReadAll(
-    `SELECT bool_and(coalesce(${within("stats_min_value")} AND ${within("stats_max_value")}, stats_null_count = num_values, false)) ` +
-      `FROM parquet_metadata(${quoteList(files)}) WHERE ${isColumn(name)}`,
+  const found = await connection.runAndReadAll(
+    `SELECT file_name, if(path_in_schema IN (${all.map(quoteLiteral).join(", ")}), path_in_schema, NULL) AS name, ` +
+      "bool_and(stats_null_count IS NOT DISTINCT FROM num_values), " +
+      `bool_and(coalesce(${within("stats_min_value")} AND ${within("stats_max_value")}, stats_null_count = num_values, false)) ` +
+      `FROM parquet_metadata(${quoteList(asked.map(({ path }) => path))}) GROUP BY ALL`,
   );
-  // Without a row group there is no value.
-  return checked.getRowsJS()[0]?.[0] !== false;
+  const said = new Map<string, Map<unknown, Values>>();
+  for (const [path, name, empty, small] of found.getRowsJS()) {
+    const columns = said.get(path as string) ?? new Map<unknown, Values>();
+    said.set(path as string, columns.set(name, { empty: empty === true, small: small === true }));
+  }
+  for (const { path, known: one, missing } of asked) {
+    const columns = said.get(path);
+    for (const name of missing) {
+      // A file without a row group has no value; of a column that its footer does not name nothing is known.
+      const unsaid = { empty: columns === undefined, small: columns === undefined };
+      one.values.set(name, columns?.get(name) ?? unsaid);
+    }
+  }
 }

@@ -18,11 +18,12 @@ export interface FailedEvent {
 const lambdaRecord = v.object({
   requestContext: v.object({ functionArn: v.string(), condition: v.string() }),
   requestPayload: v.unknown(),
-  responsePayload: v.optional(
-    v.nullable(
-      v.object({ errorType: v.optional(v.string()), errorMessage: v.optional(v.string()) }),
-    ),
-  ),
+  responsePayload: v.optional(v.unknown()),
+});
+/** What a runtime says of an error. A function that answers otherwise has failed all the same. */
+const errorPayload = v.object({
+  errorType: v.optional(v.string()),
+  errorMessage: v.optional(v.string()),
 });
 
 /** What SNS would have handed over. @see https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html */
@@ -52,11 +53,13 @@ export function decodeFailedEvent(
   if (failed.success) {
     const { requestContext, requestPayload, responsePayload } = failed.output;
     if (requestPayload === undefined) return undefined;
+    const error = v.safeParse(errorPayload, responsePayload);
+    const { errorType, errorMessage } = error.success ? error.output : {};
     return {
       event: requestPayload,
       functionArn: requestContext.functionArn,
-      code: responsePayload?.errorType ?? requestContext.condition,
-      message: responsePayload?.errorMessage ?? "",
+      code: errorType ?? requestContext.condition,
+      message: errorMessage ?? "",
     };
   }
   const undelivered = v.safeParse(snsNotification, value);

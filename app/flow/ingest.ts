@@ -6,7 +6,7 @@ import type { Engine } from "../engine/engine.ts";
 import { MillpondError } from "../errors.ts";
 import { decide } from "../lake/decide.ts";
 import { outputKey, rejectionKey } from "../lake/derived-key.ts";
-import { encodeOutputMetadata } from "../lake/output-metadata.ts";
+import { encodeOutputMetadata, layoutOf } from "../lake/output-metadata.ts";
 import type { RejectionReason, RejectionRecord } from "../lake/rejection.ts";
 import { SourceError } from "../lake/source-error.ts";
 import { parseSourceKey, type SourceKey } from "../lake/source-key.ts";
@@ -47,7 +47,7 @@ export type Outcome =
 export interface IngestOptions {
   /** Time by which the engine is stopped, in ms since the epoch. @default - none */
   deadline?: number;
-  /** Milliseconds that all files of the event have together. @default - no more than this file's */
+  /** Milliseconds that the function has for one event. @default - no more than are left */
   timeMs?: number;
 }
 
@@ -60,7 +60,7 @@ const leastMs = 2000;
 /** The share of a disk that is free when nobody else uses it. */
 const emptyShare = 0.9;
 
-/** A file is to blame for what it took of this share of the function's time; with less, others may have taken the rest. */
+/** A file is to blame where the engine had this share of the function's time for it; of less, others may have taken the rest. */
 const fairShare = 0.5;
 
 /**
@@ -94,17 +94,13 @@ async function ingestOnce(
 ): Promise<Outcome | undefined> {
   const { store, mirrorDeletes = false } = parts;
   const { table } = source;
-  const fair =
-    options.deadline === undefined ||
-    options.timeMs === undefined ||
-    options.deadline - Date.now() >= options.timeMs * fairShare;
   const rejectedAt = rejectionKey(key, table);
   const [rejection, output, head] = await Promise.all([
     store.read(rejectedAt),
     source.kind === "source" ? store.head(outputKey(key, source.table)) : undefined,
     store.head(key),
   ]);
-  const state = sourceState({ source: head, output, rejection, mirrorDeletes });
+  const state = sourceState({ key: source, source: head, output, rejection, mirrorDeletes });
   const record = state.rejection?.record;
   const metadata = state.output?.metadata;
   const decision = decide(state);
@@ -182,6 +178,10 @@ async function ingestOnce(
       (error: unknown) => error as Error,
     );
     if (copy === undefined) return undefined;
+    // Time that the store took says nothing of the file.
+    if (copy instanceof MillpondError && copy.code === "deadline") throw late(key, copy);
+    checkTime(key, options);
+    const fair = isFair(options);
     const converted = path.join(directory, "converted.parquet");
     const result =
       copy instanceof Error
@@ -227,6 +227,7 @@ async function ingestOnce(
         sourceEtag: newest.etag,
         sourceModified: newest.lastModified,
         rows: result.rows,
+        layout: layoutOf(source),
       }),
     });
     if (stored.kind === "conflict") return undefined;
@@ -251,8 +252,14 @@ function checkTime(key: string, { deadline }: IngestOptions): void {
   throw late(key);
 }
 
+/** Whether the engine has so much of the function's time that a file which takes all of it is to blame. */
+function isFair({ deadline, timeMs }: IngestOptions): boolean {
+  if (deadline === undefined || timeMs === undefined) return true;
+  return deadline - Date.now() >= timeMs * fairShare;
+}
+
 function late(key: string, cause?: unknown): MillpondError {
-  const message = `no time is left for ${key}: it is tried again`;
+  const message = `too little time was left for ${key}: it is tried again`;
   return new MillpondError("late", message, { retryable: true, cause });
 }
 

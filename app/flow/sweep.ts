@@ -38,9 +38,17 @@ export interface SweepCounts {
     /** The source is gone, but a record, or with `mirrorDeletes` an output, is not. */
     gone: number;
   };
+  /** Outputs whose source is gone and that stay all the same, as too many are. */
+  spared: number;
 }
 
 export interface SweepOptions {
+  /** Whether each source is looked at, whatever the listing says. @default false */
+  all?: boolean;
+  /** Whether rows may go though most of the inbox has. @default false */
+  force?: boolean;
+  /** Sources that are looked at though the listing leaves no doubt, at most. @default 1000 */
+  spotChecks?: number;
   /** Called with the key of each stale source as it is found; the sweep goes on when it has resolved. */
   onStale?: (key: string) => Promise<void> | void;
   /** Called now and then. `candidates` have been `looked` at, of `sources` that were listed. */
@@ -53,6 +61,18 @@ export interface SweepOptions {
  */
 export const clearlyNewerMs = 8 * 24 * 60 * 60 * 1000;
 
+/**
+ * Beyond doubt is not beyond all: a source whose newest version was deleted is an older one again, with that one's time, and rules by
+ * which outputs are made may change. At 1,000 requests a sweep, each source of a small store is looked at each time, and each of a
+ * million within weeks.
+ */
+const spotChecksByDefault = 1000;
+
+/** Outputs that may have lost their sources, as a share of all: of more it is likelier that the inbox is not what it should be. */
+const mostGone = 0.5;
+/** So few may have, whatever their share, while the inbox holds anything at all. */
+const fewGone = 10;
+
 /** Listed objects from one call of `onProgress` to the next. */
 const progressEvery = 1000;
 
@@ -62,7 +82,13 @@ const progressEvery = 1000;
  */
 export async function findStale(
   { store, workspace, mirrorDeletes, ownTimes }: SweepParts,
-  { onStale, onProgress }: SweepOptions = {},
+  {
+    all = false,
+    force = false,
+    spotChecks = spotChecksByDefault,
+    onStale,
+    onProgress,
+  }: SweepOptions = {},
 ): Promise<SweepCounts> {
   // DuckDB is not what a process of another function waits for at its start.
   const { Listings } = await import("../engine/listings.ts");
@@ -72,6 +98,7 @@ export async function findStale(
     rejections: 0,
     looked: 0,
     stale: { missing: 0, outdated: 0, gone: 0 },
+    spared: 0,
   };
   const count = (what: "sources" | "outputs" | "rejections") => {
     counts[what] += 1;
@@ -92,7 +119,9 @@ export async function findStale(
       hasOutput && parsed.kind === "source" ? store.head(outputKey(key, parsed.table)) : undefined,
       hasRejection ? store.read(rejectionKey(key, parsed.table)) : undefined,
     ]);
-    const decision = decide(sourceState({ source: { etag }, output, rejection, mirrorDeletes }));
+    const decision = decide(
+      sourceState({ key: parsed, source: { etag }, output, rejection, mirrorDeletes }),
+    );
     const stale = decision.kind !== "done" || decision.clearRejection;
     if (stale) await tell("outdated", key);
   };
@@ -126,21 +155,31 @@ export async function findStale(
     }
     listings.listed();
 
-    await each(listings.candidates(ownTimes ? clearlyNewerMs : undefined), look);
+    const clearlyMs = ownTimes && !all ? clearlyNewerMs : undefined;
+    await each(listings.candidates(clearlyMs), look);
+    await each(listings.others(clearlyMs, spotChecks), look);
     await each(listings.orphans("rejection"), async (rejected) => {
       counts.looked += 1;
-      const record = parseRejection((await store.read(rejected))?.text ?? "");
-      if (record !== undefined) await tell("gone", record.source.key);
+      const key = parseRejection((await store.read(rejected))?.text ?? "")?.source.key;
+      if (key === undefined) return;
+      const parsed = parseSourceKey(key);
+      // A record that somebody moved would be told of for ever: nobody finds it where it lies.
+      if (parsed.kind === "ignored" || rejectionKey(key, parsed.table) !== rejected) return;
+      await tell("gone", key);
     });
     if (mirrorDeletes) {
-      await each(listings.orphans("output"), async (made) => {
-        counts.looked += 1;
-        const key = decodeOutputMetadata((await store.head(made))?.metadata ?? {})?.sourceKey;
-        const parsed = key === undefined ? undefined : parseSourceKey(key);
-        // What somebody moved or put there themselves has no source that could be gone.
-        if (parsed?.kind !== "source" || outputKey(key as string, parsed.table) !== made) return;
-        await tell("gone", key as string);
-      });
+      const gone = await listings.countOrphans("output");
+      const many = counts.sources === 0 || (gone > fewGone && gone > counts.outputs * mostGone);
+      if (many && !force) counts.spared = gone;
+      else
+        await each(listings.orphans("output"), async (made) => {
+          counts.looked += 1;
+          const key = decodeOutputMetadata((await store.head(made))?.metadata ?? {})?.sourceKey;
+          const parsed = key === undefined ? undefined : parseSourceKey(key);
+          // What somebody moved or put there themselves has no source that could be gone.
+          if (parsed?.kind !== "source" || outputKey(key as string, parsed.table) !== made) return;
+          await tell("gone", key as string);
+        });
     }
   } finally {
     await listings.close();

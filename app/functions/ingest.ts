@@ -2,7 +2,7 @@ import type { Context } from "aws-lambda";
 import { prefixes } from "../contract.ts";
 import { MillpondError, messageOf } from "../errors.ts";
 import { decodeObjectEvents, type ObjectEvent } from "../events/s3-event.ts";
-import { ingest, type Outcome } from "../flow/ingest.ts";
+import { type IngestOptions, ingest, type Outcome } from "../flow/ingest.ts";
 import type { Pond } from "../pond.ts";
 import { invocation, processPond } from "./invocation.ts";
 
@@ -14,13 +14,22 @@ const spareMs = 3000;
 
 /** Takes events of S3, raw or from SNS, and makes the lake hold the newest version of each source they name. */
 export function createHandler(open: () => Promise<Pond>) {
+  // Several events in turn may share what one invocation has: a sweep's, where there is no topic.
+  let wholeMs = 0;
   return async (event: unknown, context: Context): Promise<IngestSummary> => {
     const pond = await open();
-    return await invocation(context, pond.logger, () => ingestEvents(pond, event, context));
+    const leftMs = context.getRemainingTimeInMillis() - spareMs;
+    wholeMs = Math.max(wholeMs, leftMs);
+    const time = { deadline: Date.now() + leftMs, timeMs: wholeMs };
+    return await invocation(context, pond.logger, () => ingestEvents(pond, event, time));
   };
 }
 
-async function ingestEvents(pond: Pond, event: unknown, context: Context): Promise<IngestSummary> {
+async function ingestEvents(
+  pond: Pond,
+  event: unknown,
+  time: Required<IngestOptions>,
+): Promise<IngestSummary> {
   const { logger } = pond;
   const summary: IngestSummary = {
     converted: 0,
@@ -33,8 +42,6 @@ async function ingestEvents(pond: Pond, event: unknown, context: Context): Promi
   };
   const events = decodeObjectEvents(event);
   if (events.length === 0) logger.info("an event without objects: nothing to do");
-  const timeMs = context.getRemainingTimeInMillis() - spareMs;
-  const deadline = Date.now() + timeMs;
   const failures: unknown[] = [];
   for (const one of events) {
     const { key } = one;
@@ -46,7 +53,7 @@ async function ingestEvents(pond: Pond, event: unknown, context: Context): Promi
     }
     try {
       const begun = performance.now();
-      const outcome = await ingest(pond.ingest, key, { deadline, timeMs });
+      const outcome = await ingest(pond.ingest, key, time);
       summary[outcome.kind] += 1;
       const milliseconds = Math.round(performance.now() - begun);
       logger.log(outcome.kind === "rejected" ? "warn" : "info", outcome.kind, {

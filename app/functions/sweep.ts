@@ -22,6 +22,10 @@ export type Announce = (event: unknown, context: Context) => Promise<IngestSumma
 export interface SweepRunOptions {
   /** Finds, and announces nothing. @default false */
   dryRun?: boolean;
+  /** Looks at each source, whatever the listing says. @default false */
+  all?: boolean;
+  /** Lets rows go though most of the inbox has. @default false */
+  force?: boolean;
   /** Called with each key that is found, before it is announced. */
   onStale?: (key: string) => void;
   /** Called now and then. */
@@ -29,7 +33,11 @@ export interface SweepRunOptions {
 }
 
 /** What may be asked of it; a schedule's own event says nothing. */
-const schema = v.object({ dryRun: v.optional(v.boolean()) });
+const schema = v.object({
+  dryRun: v.optional(v.boolean(), false),
+  all: v.optional(v.boolean(), false),
+  force: v.optional(v.boolean(), false),
+});
 
 /**
  * Runs on a schedule: finds sources that no event told of, and announces them, as S3 would.
@@ -41,19 +49,24 @@ export function createHandler(open: () => Promise<Pond>, announce: Announce = cr
     return await invocation(context, pond.logger, async () => {
       const asked = v.safeParse(schema, event);
       if (!asked.success) {
-        throw new MillpondError("event", 'expected {} or {"dryRun": true}');
+        const expected = 'expected {}, or any of {"dryRun": true, "all": true, "force": true}';
+        throw new MillpondError("event", expected);
       }
-      return await sweepPond(pond, announce, context, { dryRun: asked.output.dryRun ?? false });
+      return await sweepPond(pond, announce, () => context, asked.output);
     });
   };
 }
 
-/** @throws MillpondError `sweep-failed` where some could not be announced; the others were */
+/**
+ * @param context of whatever ingests a file at once
+ * @throws MillpondError `sweep-failed` where some could not be announced, `inbox-gone` where rows were to go with most of the inbox;
+ * the others were announced
+ */
 export async function sweepPond(
   pond: Pond,
   announce: Announce,
-  context: Context,
-  { dryRun = false, onStale, onProgress }: SweepRunOptions = {},
+  context: () => Context,
+  { dryRun = false, all = false, force = false, onStale, onProgress }: SweepRunOptions = {},
 ): Promise<SweepSummary> {
   let announced = 0;
   const failures: unknown[] = [];
@@ -64,7 +77,7 @@ export async function sweepPond(
     const change = [pond.bucket, key, "ObjectCreated:Put", new Date()] as const;
     try {
       if (pond.publish !== undefined) await pond.publish(objectMessage(...change));
-      else add(outcomes, await announce(wrapObjectEvent(...change), context));
+      else add(outcomes, await announce(wrapObjectEvent(...change), context()));
       announced += 1;
     } catch (error) {
       // One that can't be announced holds up no other; the next sweep finds it again.
@@ -73,6 +86,8 @@ export async function sweepPond(
     }
   };
   const counts = await findStale(pond.sweep, {
+    all,
+    force,
     onStale: async (key) => {
       onStale?.(key);
       if (!dryRun) await limit(() => tell(key));
@@ -93,6 +108,12 @@ export async function sweepPond(
       "sweep-failed",
       `${failures.length} of ${failures.length + announced} sources could not be announced`,
       { retryable: true, cause: failures[0] },
+    );
+  }
+  if (counts.spared > 0 && !dryRun) {
+    throw new MillpondError(
+      "inbox-gone",
+      `the sources of ${counts.spared} of ${counts.outputs} files of the lake are gone, with mirrorDeletes: if that is meant, npm run sweep -- --force; nothing was deleted`,
     );
   }
   const ingested = Object.keys(outcomes).length > 0 ? { ingested: outcomes } : {};

@@ -5,6 +5,8 @@ import type { RejectionRecord } from "./rejection.ts";
 export interface SourceState {
   /** The newest version of the source; undefined where it is gone. */
   source: { etag: string } | undefined;
+  /** The rules by which its columns come about now. */
+  layout: number;
   /** What its output says; undefined where there is none, `metadata` where it doesn't say. */
   output: { etag: string; metadata: OutputMetadata | undefined } | undefined;
   /** Its rejection record, likewise. */
@@ -25,13 +27,14 @@ export type Decision =
   | { kind: "convert"; attempt: number };
 
 export function decide(state: SourceState): Decision {
-  const { source, output, rejection, millpond } = state;
+  const { source, layout, output, rejection, millpond } = state;
   if (source === undefined) {
     // What does not say that it was made of a source is somebody else's.
     if (state.mirrorDeletes && output?.metadata !== undefined) return { kind: "delete" };
     return { kind: "done", why: "gone", clearRejection: rejection !== undefined };
   }
-  if (output?.metadata?.sourceEtag === source.etag) {
+  const made = output?.metadata;
+  if (made?.sourceEtag === source.etag && made.layout === layout) {
     return { kind: "done", why: "current", clearRejection: rejection !== undefined };
   }
   const record = rejection?.record;

@@ -1,4 +1,5 @@
 import { prefixes } from "../contract.ts";
+import { foldName } from "../query/quote.ts";
 
 /** How a source file is written, apart from its compression. */
 export type SourceFormat = "csv" | "tsv" | "json" | "ndjson" | "parquet";
@@ -124,22 +125,37 @@ function partitionsOf(folders: readonly string[]): Partition[] {
   const found = new Map<string, Partition>();
   for (const folder of folders) {
     const equals = folder.indexOf("=");
-    // A name that no column may have is a folder's alone.
     const column = unescaped(folder.slice(0, Math.max(0, equals)));
-    if (column === "" || column.includes("\0")) continue;
+    // A name that no column may have is a folder's alone.
+    if (column === "") continue;
     const value = unescaped(folder.slice(equals + 1));
-    found.set(column.toLowerCase(), { column, value: value === noValue ? null : value });
+    found.set(foldName(column), { column, value: value === noValue ? null : value });
   }
   return [...found.values()];
 }
 
-/** Writers escape what a folder can't be called by, as URLs do. What is no such escape stands for itself. */
+/** Writers escape what a folder can't be called by, as URLs do. What is no such escape, or none that SQL takes, stands for itself. */
 function unescaped(text: string): string {
   try {
-    return decodeURIComponent(text);
+    const plain = decodeURIComponent(text);
+    return plain.includes("\0") ? text : plain;
   } catch {
     return text;
   }
+}
+
+/**
+ * DuckDB's type of a partition's value. Each file has but one, and those of a table are united: so only what is written in the one
+ * way that its type writes it gets a type, and the text of no other file's value changes.
+ */
+export function partitionType(value: string): "BIGINT" | "DATE" | "VARCHAR" {
+  // Of up to 18 digits: all of them are in range.
+  if (/^(0|-?[1-9]\d{0,17})$/.test(value)) return "BIGINT";
+  if (/^(?!0000)\d{4}-\d\d-\d\d$/.test(value)) {
+    const day = new Date(`${value}T00:00:00Z`);
+    if (!Number.isNaN(day.getTime()) && day.toISOString().startsWith(value)) return "DATE";
+  }
+  return "VARCHAR";
 }
 
 /** A file's name without the endings that say format and compression. */

@@ -49,7 +49,10 @@ const rows = {
     raise: ["time", "memory"],
   },
   "disk-full": { verdict: "retry", means: "the disk is full of other things" },
-  late: { verdict: "retry", means: "others took the time that this file would have had" },
+  late: {
+    verdict: "retry",
+    means: "other files, or the store, took the time that this file would have had",
+  },
   "source-busy": { verdict: "retry", means: "the file changed each time it was read" },
   "store-unavailable": { verdict: "retry", means: "S3 did not answer, or is asked too often" },
   "engine-closed": { verdict: "retry", means: "the process was asked to end" },

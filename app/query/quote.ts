@@ -16,3 +16,8 @@ export function quoteLiteral(text: string): string {
 export function quoteList(texts: readonly string[]): string {
   return `[${texts.map(quoteLiteral).join(", ")}]`;
 }
+
+/** A name as DuckDB compares it: without regard to the case of the letters that ASCII has, and of no others. */
+export function foldName(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+}

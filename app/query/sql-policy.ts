@@ -1,5 +1,6 @@
 import { MillpondError } from "../errors.ts";
 import { allowedFunctions, allowedTableFunctions } from "./allowed-functions.ts";
+import { foldName } from "./quote.ts";
 
 /**
  * Which SQL a caller may run, decided on the tree that DuckDB's own parser makes of it (`json_serialize_sql`): one
@@ -104,9 +105,8 @@ function visit(value: Json, ctes: ReadonlySet<string>, tables: Set<string>): voi
   }
 }
 
-/** A name as DuckDB compares it: without regard to the case of ASCII letters, and of no others. */
 function folded(name: Json | undefined): string {
-  return text(name).replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+  return foldName(text(name));
 }
 
 /** The CTEs that a query's body may name; each of them may name those before it. */

@@ -47,6 +47,14 @@ describe("decodeFailedEvent", () => {
     }
   });
 
+  it("reads a record whose answer is no error's, as of a function that wrote what it liked", () => {
+    for (const responsePayload of ["gone", [1], { errorType: 7 }]) {
+      const body = JSON.stringify({ ...record, responsePayload });
+
+      expect(decodeFailedEvent(body), body).to.deep.include({ event, code: "RetriesExhausted" });
+    }
+  });
+
   it("puts what SNS could not deliver back into SNS's envelope", () => {
     const Message = objectMessage("pond", "inbox/trips/a b.csv", "ObjectCreated:Put", at);
     const TopicArn = "arn:aws:sns:eu-central-1:123456789012:millpond-dev-uploads";

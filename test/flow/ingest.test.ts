@@ -8,7 +8,7 @@ import { readSettings } from "../../app/environment.ts";
 import { type IngestParts, ingest } from "../../app/flow/ingest.ts";
 import { findStale } from "../../app/flow/sweep.ts";
 import { outputKey, rejectionKey } from "../../app/lake/derived-key.ts";
-import { decodeOutputMetadata } from "../../app/lake/output-metadata.ts";
+import { decodeOutputMetadata, encodeOutputMetadata } from "../../app/lake/output-metadata.ts";
 import type { RejectionRecord } from "../../app/lake/rejection.ts";
 import { createLogger } from "../../app/logger.ts";
 import { openPond, type Pond } from "../../app/pond.ts";
@@ -168,6 +168,30 @@ describe("ingest", () => {
         { o: '{"a":1}', l: "[1]", a: 1, b: null },
       ]);
     });
+
+    it("unites objects of several fields beside files that have none, and tells apart what DuckDB does", async () => {
+      const files: [string, string][] = [
+        // Letters that are one to Unicode, and two names to DuckDB.
+        ["a.ndjson", '{"s":null,"n":1,"σ":1}\n'],
+        ["b.ndjson", '{"s":{"a":1},"n":2,"ς":"x"}\n'],
+        ["c.ndjson", '{"s":{"b":{"c":2}},"n":3,"Σ":"7.5"}\n'],
+      ];
+      for (const [name, text] of files) {
+        await drop(`inbox/shapes/${name}`, text);
+        await ingest(parts, `inbox/shapes/${name}`);
+      }
+
+      // Twice: what was seen of their values is remembered.
+      for (let i = 0; i < 2; i += 1) {
+        expect(
+          await rows('SELECT s.a, s.b.c, "σ" AS v, "ς" AS w, "Σ" AS x FROM shapes ORDER BY n'),
+        ).to.deep.equal([
+          { a: null, c: null, v: 1, w: null, x: null },
+          { a: 1, c: null, v: null, w: "x", x: null },
+          { a: null, c: 2, v: null, w: null, x: "7.5" },
+        ]);
+      }
+    });
   });
 
   describe("of a table that changes", () => {
@@ -259,6 +283,19 @@ describe("ingest", () => {
         { id: 3, year: null, month: "x" },
         { id: 4, year: 2001, month: null },
       ]);
+    });
+
+    it("by folders whose values no type would leave as they are, as the text that they are", async () => {
+      const values = ["12e4", "3", "1.10", "TRUE", "2024-02-29"];
+      for (const [i, value] of values.entries()) {
+        const key = `inbox/spelt/v=${value}/day=2024-02-0${i + 1}/a.csv`;
+        await drop(key, `id\n${i}\n`);
+        await ingest(parts, key);
+      }
+
+      expect(await rows("SELECT v, typeof(day) AS type FROM spelt ORDER BY id")).to.deep.equal(
+        values.map((v) => ({ v, type: "DATE" })),
+      );
     });
 
     it("takes Parquet of any row groups, nested, and of no rows, beside each other", async () => {
@@ -652,7 +689,7 @@ describe("ingest", () => {
 
       const counts = await findStale(
         { store, workspace: parts.workspace, mirrorDeletes: false, ownTimes: true },
-        { onStale: (key) => void stale.push(key) },
+        { spotChecks: 0, onStale: (key) => void stale.push(key) },
       );
 
       expect(asked).to.have.members([
@@ -666,6 +703,7 @@ describe("ingest", () => {
         rejections: 1,
         looked: 3,
         stale: { missing: 1, outdated: 3, gone: 0 },
+        spared: 0,
       });
 
       // A file that was put in the place of another may bear any time.
@@ -673,6 +711,84 @@ describe("ingest", () => {
         ...{ store, workspace: parts.workspace, mirrorDeletes: false, ownTimes: false },
       });
       expect(files.looked).to.equal(4);
+    });
+
+    it("looks at some that the listing leaves no doubt of, as an older version may be back, or at all", async () => {
+      const day = 24 * 60 * 60 * 1000;
+      const keys = Array.from({ length: 20 }, (_, i) => `inbox/t/${i}.csv`);
+      const listed: Record<string, ObjectSummary[]> = {
+        "inbox/": keys.map((key) => {
+          const lastModified = new Date(Date.now() - 30 * day);
+          return { key, size: 1, etag: "before", lastModified };
+        }),
+        "lake/": keys.map((key) => {
+          return { key: outputKey(key, "t"), size: 1, etag: "o", lastModified: new Date() };
+        }),
+      };
+      const asked: string[] = [];
+      const store = {
+        list: (prefix: string) => listed[prefix] ?? [],
+        head: async (key: string) => {
+          asked.push(key);
+          const metadata = encodeOutputMetadata({
+            ...{ sourceKey: "inbox/t/0.csv", sourceEtag: "after", rows: 1, layout: 1 },
+            sourceModified: new Date(),
+          });
+          return { key, etag: "o", size: 1, lastModified: new Date(), metadata };
+        },
+      } as unknown as Store;
+      const given = { store, workspace: parts.workspace, mirrorDeletes: false, ownTimes: true };
+
+      const some = await findStale(given, { spotChecks: 7 });
+      expect(some).to.deep.include({ looked: 7, stale: { missing: 0, outdated: 7, gone: 0 } });
+      expect(new Set(asked).size).to.equal(7);
+      expect((await findStale(given)).stale.outdated).to.equal(20);
+      expect((await findStale(given, { all: true, spotChecks: 0 })).stale.outdated).to.equal(20);
+    });
+
+    it("lets no rows go with most of the inbox, unless it is told to", async () => {
+      const far = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
+      const own = await openPond(
+        readSettings({ [environmentNames.store]: far }),
+        createLogger({ environment: { LOG_LEVEL: "fatal" } }),
+      );
+      const gone = async (force: boolean) =>
+        await findStale({ ...own.sweep, mirrorDeletes: true }, { force });
+      try {
+        await fs.mkdir(path.join(far, "inbox/t"), { recursive: true });
+        for (let i = 0; i < 21; i += 1) {
+          await fs.writeFile(path.join(far, `inbox/t/${i}.csv`), "id\n1\n");
+          await ingest(own.ingest, `inbox/t/${i}.csv`);
+        }
+        const remove = async (from: number, to: number) => {
+          for (let i = from; i < to; i += 1) await fs.rm(path.join(far, `inbox/t/${i}.csv`));
+        };
+
+        await remove(0, 10);
+        expect(await gone(false)).to.deep.include({ spared: 0 });
+        expect((await gone(false)).stale.gone).to.equal(10);
+        await remove(10, 11);
+        expect(await gone(false)).to.include({ spared: 11 });
+        expect((await gone(false)).stale.gone).to.equal(0);
+        expect((await gone(true)).stale.gone).to.equal(11);
+        await remove(11, 21);
+        expect(await gone(false)).to.include({ spared: 21 });
+      } finally {
+        await own.close();
+        await fs.rm(far, { recursive: true });
+      }
+    });
+
+    it("tells of no record that lies where nobody looks for it", async () => {
+      await drop("inbox/moved.csv", "a,b\n1\n1,2,3\n");
+      await ingest(parts, "inbox/moved.csv");
+      const record = path.join(folder, rejectionKey("inbox/moved.csv", "moved"));
+      await fs.copyFile(record, path.join(folder, "rejected/copy.json"));
+      await fs.rm(record);
+      await fs.rm(path.join(folder, "inbox/moved.csv"));
+
+      expect((await sweep()).stale).to.not.include("inbox/moved.csv");
+      await fs.rm(path.join(folder, "rejected/copy.json"));
     });
   });
 
@@ -690,44 +806,60 @@ describe("ingest", () => {
       expect(await ingest(parts, "inbox/late.csv")).to.include({ kind: "converted" });
     });
 
-    /** A download that never ends, of which a file has some seconds of all that its event has. */
-    async function lastOf(key: string, timeMs: number) {
-      const store = disturbed("checkOut", () => new Promise<never>(() => {}));
+    /** What a file has of the time of its event, or less, and its engine does not move. */
+    async function stuck(
+      key: string,
+      { deadlineMs, timeMs }: { deadlineMs: number; timeMs: number },
+    ) {
+      await parts.engine.start();
       const limits = {
         memoryMiB: 1769,
         diskMiB: 2048,
         raise: { memory: "the setting of memory", time: "the setting of time" },
       };
-      const options = { deadline: Date.now() + 2100, timeMs };
-      return await ingest({ ...parts, store, limits }, key, options);
+      process.kill(parts.engine.pid as number, "SIGSTOP");
+      return await ingest({ ...parts, limits }, key, { deadline: Date.now() + deadlineMs, timeMs });
     }
-    const download = (key: string, timeMs: number) => failed(lastOf(key, timeMs));
+    const stuckFor = (key: string, deadlineMs: number, timeMs: number) =>
+      failed(stuck(key, { deadlineMs, timeMs }));
 
     it("does not count a file for which others left too little of it", async () => {
       await drop("inbox/slow.csv", "id\n1\n");
 
-      expect(await download("inbox/slow.csv", 10_000)).to.include({
-        code: "late",
-        retryable: true,
-      });
+      const error = await stuckFor("inbox/slow.csv", 2500, 10_000);
 
+      expect(error).to.include({ code: "late", retryable: true });
       expect(await rejection("inbox/slow.csv", "slow")).to.equal(undefined);
+    });
+
+    it("does not count a file that the store gives too slowly", async () => {
+      await drop("inbox/far.csv", "id\n1\n");
+      const never = disturbed("checkOut", () => new Promise<never>(() => {}));
+      const soon = disturbed("checkOut", () => new Promise((resolve) => setTimeout(resolve, 700)));
+
+      for (const store of [never, soon]) {
+        const options = { deadline: Date.now() + 2500, timeMs: 2500 };
+        const error = await failed(ingest({ ...parts, store }, "inbox/far.csv", options));
+        expect(error).to.include({ code: "late", retryable: true });
+      }
+
+      expect(await rejection("inbox/far.csv", "far")).to.equal(undefined);
     });
 
     it("counts one that takes all of it, and says its size, what there was, and what to raise", async () => {
       const key = "inbox/endless.csv";
       await drop(key, "id\n1\n");
 
-      const first = await download(key, 2100);
+      const first = await stuckFor(key, 2500, 2500);
       expect(first).to.include({ code: "deadline", retryable: true });
       expect(first.message).to.equal(
-        "inbox/endless.csv: there was not time enough to read this file of 5 bytes, with 1769 MiB of memory, 2048 MiB to spill, 2 s; " +
+        "inbox/endless.csv: there was not time enough to read this file of 5 bytes, with 1769 MiB of memory, 2048 MiB to spill, 3 s; " +
           "it takes more time (the setting of time), or more memory (the setting of memory), or a smaller file",
       );
       expect(await rejection(key, "endless")).to.include({ attempts: 1, final: false });
 
       // Another process, which knows of the first attempt by the record alone.
-      const second = await lastOf(key, 2100);
+      const second = await stuck(key, { deadlineMs: 2500, timeMs: 2500 });
       expect(second).to.include({ kind: "rejected", table: "endless" });
       expect(await rejection(key, "endless")).to.include({
         code: "deadline",

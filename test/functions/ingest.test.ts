@@ -109,8 +109,10 @@ describe("the ingest function", () => {
 
     const error = await rejection(createHandler(() => Promise.resolve(slow))({ Records }, context));
 
-    expect(error.name).to.equal("deadline");
-    expect(error.message).to.match(/^2 of 3 sources could not be ingested: inbox\/t\/c\.csv/);
+    expect(error.name).to.equal("late");
+    expect(error.message).to.match(
+      /^2 of 3 sources could not be ingested: too little time was left for inbox\/t\/c\.csv/,
+    );
     expect(looked).to.equal(2);
     const { summary } = await handle({ Records });
     expect(summary).to.include({ unchanged: 1, converted: 2 });

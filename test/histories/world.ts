@@ -162,7 +162,8 @@ export class World {
 
   sweep(): void {
     this.#start([], async (pond) => {
-      await createSweep(async () => pond)({}, localContext("sweep"));
+      // Whole inboxes come and go here.
+      await createSweep(async () => pond)({ force: true }, localContext("sweep"));
     });
   }
 

@@ -3,13 +3,14 @@ import { type Decision, decide, type SourceState } from "../../app/lake/decide.t
 import { parseRejection, type RejectionRecord } from "../../app/lake/rejection.ts";
 
 const source = { etag: "v2" };
-const outputOf = (sourceEtag: string) => ({
+const outputOf = (sourceEtag: string, layout = 2) => ({
   etag: "o",
   metadata: {
     sourceKey: "inbox/t.csv",
     sourceEtag,
     sourceModified: new Date(0),
     rows: 1,
+    layout,
   },
 });
 const record: RejectionRecord = {
@@ -31,6 +32,7 @@ const rejectionOf = (changes: Partial<RejectionRecord> & { etag?: string }) => {
 describe("decide", () => {
   const nothing: SourceState = {
     source: undefined,
+    layout: 2,
     output: undefined,
     rejection: undefined,
     mirrorDeletes: false,
@@ -67,6 +69,11 @@ describe("decide", () => {
     [
       "converts a newer version",
       { source, output: outputOf("v1") },
+      { kind: "convert", attempt: 1 },
+    ],
+    [
+      "converts anew what was made by other rules",
+      { source, output: outputOf("v2", 1) },
       { kind: "convert", attempt: 1 },
     ],
     [

@@ -10,6 +10,7 @@ describe("output metadata", () => {
     sourceEtag: fc.stringMatching(/^[0-9a-f]{32}(-\d{1,5})?$/),
     sourceModified: fc.date({ min: new Date(0), max: new Date("2100-01-01"), noInvalidDate: true }),
     rows: fc.nat({ max: Number.MAX_SAFE_INTEGER }),
+    layout: fc.nat(),
   });
 
   it("comes back as it was", () => {
@@ -26,11 +27,19 @@ describe("output metadata", () => {
       sourceEtag: `${"f".repeat(32)}-10000`,
       sourceModified: new Date(),
       rows: Number.MAX_SAFE_INTEGER,
+      layout: 2,
     });
     const text = Object.entries(encoded).flat().join("");
 
     expect(text).to.match(/^[ -~]*$/);
     expect(text.length).to.be.below(2048);
+  });
+
+  it("takes what says no layout for the first one's", () => {
+    const written = { sourceKey: "inbox/t.csv", sourceEtag: "e", sourceModified: new Date(0) };
+    const { layout: _, ...old } = encodeOutputMetadata({ ...written, rows: 1, layout: 2 });
+
+    expect(decodeOutputMetadata(old)).to.deep.equal({ ...written, rows: 1, layout: 1 });
   });
 
   it("takes an object without it for somebody else's", () => {

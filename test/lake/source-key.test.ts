@@ -4,6 +4,7 @@ import { prefixes } from "../../app/contract.ts";
 import {
   type Compression,
   parseSourceKey,
+  partitionType,
   type SourceFormat,
   stemOf,
   suggestTableName,
@@ -95,7 +96,15 @@ describe("parseSourceKey", () => {
     ["what writers escape", "a%20b=c%2Fd%3D", [["a b", "c/d="]]],
     ["what only looks escaped", "a=100%", [["a", "100%"]]],
     ["the innermost of two, without regard to case", "A=1/a=2", [["a", "2"]]],
-    ["no column without a name, or of NUL", "=1/%00=2", []],
+    ["no column without a name", "=1", []],
+    [
+      "what is escaped and SQL does not take, as it stands",
+      "%00=2/a=%00",
+      [
+        ["%00", "2"],
+        ["a", "%00"],
+      ],
+    ],
   ];
   for (const [what, path, partitions] of folders) {
     it(`reads ${what} between the table and the file`, () => {
@@ -256,4 +265,18 @@ describe("stemOf", () => {
       "",
     ]);
   });
+});
+
+describe("partitionType", () => {
+  for (const [type, values] of [
+    ["BIGINT", ["0", "7", "-7", "2024", "999999999999999999"]],
+    ["DATE", ["2024-02-29", "0001-01-01"]],
+    // Each is a number or a day to somebody, and is written otherwise by its type.
+    ["VARCHAR", ["", "05", "-0", "+1", "1.10", "12e4", "TRUE", "9223372036854775808"]],
+    ["VARCHAR", ["2023-02-29", "2024-13-01", "0000-01-01", "2024-2-9", "2024-02-29 ", "NaN"]],
+  ] as const) {
+    it(`takes ${values.map((value) => JSON.stringify(value)).join(", ")} as ${type}`, () => {
+      expect(values.map(partitionType)).to.deep.equal(values.map(() => type));
+    });
+  }
 });
