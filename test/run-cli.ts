@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const program = fileURLToPath(new URL("../cli/millpond.ts", import.meta.url));
@@ -17,14 +17,17 @@ export interface CliOptions {
   env?: Record<string, string | undefined>;
   /** Its standard input. @default "" */
   input?: string;
+  /** Given the process as soon as it is there, to send it a signal. */
+  onStart?: (child: ChildProcess) => void;
 }
 
 /** Runs `millpond` as a person would, and waits until it has ended. */
 export async function runCli(
   args: readonly string[],
-  { cwd, env = process.env, input = "" }: CliOptions = {},
+  { cwd, env = process.env, input = "", onStart }: CliOptions = {},
 ): Promise<CliRun> {
   const child = spawn(process.execPath, [program, ...args], { cwd, env });
+  onStart?.(child);
   const written = { stdout: "", stderr: "", text: "" };
   for (const name of ["stdout", "stderr"] as const) {
     child[name].on("data", (chunk: Buffer) => {

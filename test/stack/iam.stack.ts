@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { type ChildProcess, execFile } from "node:child_process";
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -17,7 +17,7 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import { PublishCommand, SNSClient } from "@aws-sdk/client-sns";
-import { SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
+import { GetQueueAttributesCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { GetParameterCommand, PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { expect } from "chai";
 import { type FunctionName, functionNames } from "../../app/contract.ts";
@@ -95,9 +95,17 @@ describe("a stack where IAM is enforced", function () {
   };
   /** A command as a person runs it; `values` is what it printed, parsed. */
   async function command(name: string, ...args: string[]) {
+    return await commandWith(() => {}, name, ...args);
+  }
+  async function commandWith(
+    onStart: (child: ChildProcess) => void,
+    name: string,
+    ...args: string[]
+  ) {
     // Pulumi reads the names of the functions in the state alone.
     const ended = await runCli([name, "--stack", stack.name, ...args], {
       env: { ...process.env, ...stack.environment },
+      onStart,
     });
     const lines = ended.stdout.split("\n").filter((line) => line.startsWith("{"));
     return { ...ended, values: lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
@@ -284,6 +292,64 @@ describe("a stack where IAM is enforced", function () {
         ? true
         : undefined,
     );
+  });
+
+  it("invokes one sweep for all that failed, and ends at Ctrl-C with what it has not handed back still there", async () => {
+    const sqs = new SQSClient({ useQueueUrlAsEndpoint: false });
+    const send = async (QueueUrl: string | undefined, body: object) => {
+      await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: JSON.stringify(body) }));
+    };
+    const functionArn = `arn:aws:lambda:eu-central-1:000000000000:function:${outputs.functionNames.sweep}:$LATEST`;
+    const record = {
+      requestContext: { functionArn, condition: "RetriesExhausted" },
+      requestPayload: {},
+      responsePayload: { errorType: "sweep-failed", errorMessage: "in vain" },
+    };
+    for (let i = 0; i < 3; i += 1) await send(outputs.failureQueues.sweep?.[0], record);
+    const swept = await command("redrive", "--run", "--json");
+    const Message = objectMessage(
+      outputs.bucketName,
+      "inbox/people/a b.csv",
+      "ObjectCreated:Put",
+      new Date(),
+    );
+    const notification = { Type: "Notification", TopicArn: outputs.topicArn, Message };
+    const QueueUrl = outputs.failureQueues.ingest?.find((url) => url.endsWith("-undelivered"));
+    for (let i = 0; i < 3; i += 1) await send(QueueUrl, notification);
+    // Beside those there is the message that nobody knows.
+    const waiting = async () => {
+      const { Attributes = {} } = await sqs.send(
+        new GetQueueAttributesCommand({
+          QueueUrl,
+          AttributeNames: ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+        }),
+      );
+      return Object.values(Attributes).reduce((sum, text) => sum + Number(text), 0);
+    };
+    let running: ChildProcess | undefined;
+    const interrupted = commandWith(
+      (child) => {
+        running = child;
+      },
+      "redrive",
+      ...["--run", "--json", "--rate", "0.1"],
+    );
+    await eventually(
+      60,
+      "nothing was handed back",
+      async () => (await waiting()) === 3 || undefined,
+    );
+    running?.kill("SIGINT");
+    const { code, values } = await interrupted;
+    const after = await command("redrive", "--json");
+    sqs.destroy();
+
+    const sweeps = swept.values.find((one) => one["function"] === "sweep");
+    expect(sweeps).to.include({ waiting: 3, accepted: 1, covered: 2, newer: 0 });
+    expect(code).to.equal(130);
+    expect(values[1]).to.include({ accepted: 1 });
+    expect(after.values[1]).to.include({ waiting: 3, unreadable: 1 });
+    expect(after.values[1]?.["failures"]).to.have.nested.property("[0].count", 2);
   });
 
   it("tells of a deployed function's error, with 1", async () => {
