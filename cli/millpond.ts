@@ -20,6 +20,12 @@ const program = new Command("millpond")
   })
   .exitOverride();
 
+// Whoever reads has had enough, as `head` has after some lines: no error of ours.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
+
 /** Each loads what it needs, and nothing of the others. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import("./local.ts")).localCommand(),

@@ -38,6 +38,14 @@ describe("millpond sweep", () => {
     }
   });
 
+  it("ends in silence when nobody reads on", async () => {
+    const { code, stderr } = await runCli(["sweep", "--dir", folder, "--dry-run"], {
+      onStart: (child) => void child.stdout?.destroy(),
+    });
+
+    expect({ code, stderr }).to.deep.equal({ code: 0, stderr: "" });
+  });
+
   it("ingests it, and says what became of it; and nothing the next time", async () => {
     const first = await sweep();
     const second = await sweep("--json");

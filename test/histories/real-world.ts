@@ -84,6 +84,9 @@ interface Plan {
 }
 const nothing: Plan = { at: 0, accident: "none" };
 
+/** Whole inboxes come and go here. */
+const sweepOfAll = { function: "sweep", event: { force: true } } as const;
+
 /** Commands that a late request waits for. */
 const lateFor = 4;
 
@@ -187,6 +190,7 @@ export class RealWorld {
   /** Requests that wait: for so many commands, or until their handler is needed. */
   #held: { handler: Handler; commands: number; go: () => void }[] = [];
   #quiet = false;
+  #mirrorDeletes = false;
 
   /** @param around the processes that it starts serve all histories, unless they are killed */
   constructor(around: Surroundings) {
@@ -196,7 +200,8 @@ export class RealWorld {
   }
 
   /** Back to an empty bucket. */
-  async clear(): Promise<void> {
+  async clear(mirrorDeletes: boolean): Promise<void> {
+    this.#mirrorDeletes = mirrorDeletes;
     const { client, bucket: Bucket } = this.#around;
     for (const { Key } of await this.#list())
       await client.send(new DeleteObjectCommand({ Bucket, Key }));
@@ -249,7 +254,7 @@ export class RealWorld {
         return;
       }
       case "sweep": {
-        const done = this.#invoke(command.handler, { function: "sweep", event: {} }, command);
+        const done = this.#invoke(command.handler, sweepOfAll, command);
         if (command.accident !== "late") await done;
         return;
       }
@@ -262,7 +267,12 @@ export class RealWorld {
     if (!well) this.events.add(...keys);
   }
 
-  async #invoke(index: number, invocation: Invocation, plan: Plan): Promise<boolean> {
+  async #invoke(
+    index: number,
+    what: Omit<Invocation, "mirrorDeletes">,
+    plan: Plan,
+  ): Promise<boolean> {
+    const invocation = { ...what, mirrorDeletes: this.#mirrorDeletes };
     const handler = this.#handlers[index % this.#handlers.length] as Handler;
     // Whoever waits for the handler must not wait for a request that waits for others.
     handler.wanted += 1;
@@ -307,7 +317,7 @@ export class RealWorld {
   }
 
   async sweep(): Promise<void> {
-    await this.#invoke(0, { function: "sweep", event: {} }, nothing);
+    await this.#invoke(0, sweepOfAll, nothing);
   }
 
   /** Nothing befalls anybody any more. */
@@ -335,7 +345,12 @@ export class RealWorld {
       ),
     );
     const problems = await lakeProblems({
-      ...{ objects, versions: this.#versions, mirrorDeletes: false, given: () => false },
+      ...{
+        objects,
+        versions: this.#versions,
+        mirrorDeletes: this.#mirrorDeletes,
+        given: () => false,
+      },
       folder: path.join(folder, "lake"),
     });
     const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket }));

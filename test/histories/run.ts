@@ -163,8 +163,8 @@ async function inABucket(): Promise<boolean> {
   const world = new RealWorld({ client, proxy, bucket, folder });
   try {
     return await check(
-      fc.asyncProperty(realHistory, async (commands) => {
-        await world.clear();
+      fc.asyncProperty(fc.boolean(), realHistory, async (mirrorDeletes, commands) => {
+        await world.clear(mirrorDeletes);
         await world.run(commands);
         throwProblems(await quiesce(world));
       }),
