@@ -202,7 +202,7 @@ describe("millpond invoke", () => {
     expect(swept.values).to.deep.equal([
       {
         ...{ sources: 2, outputs: 1, rejections: 1, looked: 2, announced: 0 },
-        stale: { missing: 0, outdated: 0, gone: 0 },
+        ...{ stale: { missing: 0, outdated: 0, gone: 0 }, spared: 0 },
       },
     ]);
     expect(asked.values[0]).to.include({
