@@ -91,11 +91,9 @@ async function sweep(options: SweepOptions): Promise<SweepSummary> {
         onStale: (key) => {
           if (dryRun) process.stdout.write(json ? `${JSON.stringify({ key })}\n` : `${key}\n`);
         },
-        onProgress: (counts) => {
-          bar.setTotal(counts.sources);
-          bar.update(Math.min(counts.sources, counts.looked + counts.stale.missing), {
-            stale: staleOf(counts),
-          });
+        onProgress: (counts, { done, of = counts.sources }) => {
+          bar.setTotal(of);
+          bar.update(Math.min(of, done), { stale: staleOf(counts) });
         },
       },
     );

@@ -38,6 +38,10 @@ function idOf(key: string): bigint {
   return (digest.readBigUInt64BE(0) << 64n) | digest.readBigUInt64BE(8);
 }
 
+/** Each source, with what is made of it. */
+const joined =
+  "source LEFT JOIN output ON output.id = source.output LEFT JOIN rejection ON rejection.id = source.rejection";
+
 /** SQL that is true of a candidate. */
 function doubtful(clearlyMs: number | undefined): string {
   if (clearlyMs === undefined) return "true";
@@ -138,6 +142,11 @@ export class Listings {
     yield* this.#sources(`WHERE ${doubtful(clearlyMs)}`);
   }
 
+  /** How many they are. */
+  async countCandidates(clearlyMs: number | undefined): Promise<number> {
+    return await this.#count(`FROM ${joined} WHERE ${doubtful(clearlyMs)}`);
+  }
+
   /** Some of the other sources, taken by chance, in pieces. None is a candidate. */
   async *others(clearlyMs: number | undefined, most: number): AsyncIterable<Candidate[]> {
     yield* this.#sources(`WHERE NOT (${doubtful(clearlyMs)}) ORDER BY random() LIMIT ${most}`);
@@ -145,9 +154,7 @@ export class Listings {
 
   async *#sources(which: string): AsyncIterable<Candidate[]> {
     const rows = this.#pieces(
-      "SELECT source.key, source.etag, output.id IS NOT NULL, rejection.id IS NOT NULL FROM source " +
-        "LEFT JOIN output ON output.id = source.output LEFT JOIN rejection ON rejection.id = source.rejection " +
-        which,
+      `SELECT source.key, source.etag, output.id IS NOT NULL, rejection.id IS NOT NULL FROM ${joined} ${which}`,
     );
     for await (const piece of rows) {
       yield piece.map(([key, etag, hasOutput, hasRejection]) => ({
@@ -168,10 +175,7 @@ export class Listings {
 
   /** How many of them there are. */
   async countOrphans(of: "output" | "rejection"): Promise<number> {
-    const counted = await this.#connection.runAndReadAll(
-      `SELECT count(*) FROM ${of} WHERE ${isOrphan(of)}`,
-    );
-    return Number(counted.getRowsJS()[0]?.[0]);
+    return await this.#count(`FROM ${of} WHERE ${isOrphan(of)}`);
   }
 
   async close(): Promise<void> {
@@ -180,6 +184,11 @@ export class Listings {
     for (const suffix of ["", ".wal", ".spill"]) {
       await fs.rm(`${this.#file}${suffix}`, { recursive: true, force: true });
     }
+  }
+
+  async #count(from: string): Promise<number> {
+    const counted = await this.#connection.runAndReadAll(`SELECT count(*) ${from}`);
+    return Number(counted.getRowsJS()[0]?.[0]);
   }
 
   async *#pieces(sql: string): AsyncIterable<unknown[][]> {

@@ -42,6 +42,13 @@ export interface SweepCounts {
   spared: number;
 }
 
+/** How many sources a sweep is done with. */
+export interface SweepProgress {
+  done: number;
+  /** Of so many. Undefined while they are listed. */
+  of: number | undefined;
+}
+
 export interface SweepOptions {
   /** Whether each source is looked at, whatever the listing says. @default false */
   all?: boolean;
@@ -51,8 +58,8 @@ export interface SweepOptions {
   spotChecks?: number;
   /** Called with the key of each stale source as it is found; the sweep goes on when it has resolved. */
   onStale?: (key: string) => Promise<void> | void;
-  /** Called now and then. `candidates` have been `looked` at, of `sources` that were listed. */
-  onProgress?: (counts: SweepCounts) => void;
+  /** Called now and then. */
+  onProgress?: (counts: SweepCounts, sources: SweepProgress) => void;
 }
 
 /**
@@ -102,8 +109,9 @@ export async function findStale(
   };
   const count = (what: "sources" | "outputs" | "rejections") => {
     counts[what] += 1;
-    if (counts[what] % progressEvery === 0) onProgress?.(counts);
+    if (counts[what] % progressEvery === 0) onProgress?.(counts, progress);
   };
+  const progress: SweepProgress = { done: 0, of: undefined };
   const limit = pLimit(requestsAtOnce);
   const tell = async (why: keyof SweepCounts["stale"], key: string) => {
     counts.stale[why] += 1;
@@ -127,8 +135,12 @@ export async function findStale(
   };
   const each = async <T>(pieces: AsyncIterable<T[]>, work: (one: T) => Promise<void>) => {
     for await (const piece of pieces) {
-      await Promise.all(piece.map((one) => limit(() => work(one))));
-      onProgress?.(counts);
+      const done = async (one: T) => {
+        await work(one);
+        progress.done += 1;
+        onProgress?.(counts, progress);
+      };
+      await Promise.all(piece.map((one) => limit(() => done(one))));
     }
   };
 
@@ -156,6 +168,8 @@ export async function findStale(
     listings.listed();
 
     const clearlyMs = ownTimes && !all ? clearlyNewerMs : undefined;
+    const candidates = await listings.countCandidates(clearlyMs);
+    progress.of = candidates + Math.min(spotChecks, counts.sources - candidates);
     await each(listings.candidates(clearlyMs), look);
     await each(listings.others(clearlyMs, spotChecks), look);
     await each(listings.orphans("rejection"), async (rejected) => {

@@ -3,7 +3,7 @@ import pLimit from "p-limit";
 import * as v from "valibot";
 import { MillpondError } from "../errors.ts";
 import { objectMessage, wrapObjectEvent } from "../events/s3-event.ts";
-import { findStale, type SweepCounts } from "../flow/sweep.ts";
+import { type SweepOptions as FindOptions, findStale, type SweepCounts } from "../flow/sweep.ts";
 import type { Pond } from "../pond.ts";
 import { requestsAtOnce } from "../store/store.ts";
 import { createHandler as createIngest, type IngestSummary } from "./ingest.ts";
@@ -29,7 +29,7 @@ export interface SweepRunOptions {
   /** Called with each key that is found, before it is announced. */
   onStale?: (key: string) => void;
   /** Called now and then. */
-  onProgress?: (counts: SweepCounts) => void;
+  onProgress?: NonNullable<FindOptions["onProgress"]>;
 }
 
 /** What may be asked of it; a schedule's own event says nothing. */

@@ -6,7 +6,7 @@ import { expect } from "chai";
 import { environmentNames } from "../../app/contract.ts";
 import { readSettings } from "../../app/environment.ts";
 import { type IngestParts, ingest } from "../../app/flow/ingest.ts";
-import { findStale } from "../../app/flow/sweep.ts";
+import { findStale, type SweepOptions } from "../../app/flow/sweep.ts";
 import { outputKey, rejectionKey } from "../../app/lake/derived-key.ts";
 import { decodeOutputMetadata, encodeOutputMetadata } from "../../app/lake/output-metadata.ts";
 import type { RejectionRecord } from "../../app/lake/rejection.ts";
@@ -739,7 +739,11 @@ describe("ingest", () => {
       } as unknown as Store;
       const given = { store, workspace: parts.workspace, mirrorDeletes: false, ownTimes: true };
 
-      const some = await findStale(given, { spotChecks: 7 });
+      const told: unknown[] = [];
+      const onProgress: SweepOptions["onProgress"] = (_, progress) => told.push({ ...progress });
+      const some = await findStale(given, { spotChecks: 7, onProgress });
+      expect(told[0]).to.deep.equal({ done: 1, of: 7 });
+      expect(told.at(-1)).to.deep.equal({ done: 7, of: 7 });
       expect(some).to.deep.include({ looked: 7, stale: { missing: 0, outdated: 7, gone: 0 } });
       expect(new Set(asked).size).to.equal(7);
       expect((await findStale(given)).stale.outdated).to.equal(20);
