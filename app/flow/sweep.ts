@@ -38,7 +38,7 @@ export interface SweepCounts {
     /** The source is gone, but a record, or with `mirrorDeletes` an output, is not. */
     gone: number;
   };
-  /** Outputs whose source is gone and that stay all the same, as too many are. */
+  /** Outputs of which no source is there, and that stay all the same, as so many have lost theirs. */
   spared: number;
 }
 
@@ -133,6 +133,15 @@ export async function findStale(
     const stale = decision.kind !== "done" || decision.clearRejection;
     if (stale) await tell("outdated", key);
   };
+  /** Undefined for what somebody moved or put there themselves: it has no source that could be gone. */
+  const sourceOf = async (made: string) => {
+    counts.looked += 1;
+    const key = decodeOutputMetadata((await store.head(made))?.metadata ?? {})?.sourceKey;
+    const parsed = parseSourceKey(key ?? "");
+    return parsed.kind === "source" && outputKey(key as string, parsed.table) === made
+      ? key
+      : undefined;
+  };
   const each = async <T>(pieces: AsyncIterable<T[]>, work: (one: T) => Promise<void>) => {
     for await (const piece of pieces) {
       const done = async (one: T) => {
@@ -182,18 +191,21 @@ export async function findStale(
       await tell("gone", key);
     });
     if (mirrorDeletes) {
-      const gone = await listings.countOrphans("output");
-      const many = counts.sources === 0 || (gone > fewGone && gone > counts.outputs * mostGone);
-      if (many && !force) counts.spared = gone;
-      else
+      const orphans = await listings.countOrphans("output");
+      const most = counts.sources === 0 ? 0 : Math.max(fewGone, counts.outputs * mostGone);
+      if (!force && orphans > most) {
+        let gone = 0;
         await each(listings.orphans("output"), async (made) => {
-          counts.looked += 1;
-          const key = decodeOutputMetadata((await store.head(made))?.metadata ?? {})?.sourceKey;
-          const parsed = key === undefined ? undefined : parseSourceKey(key);
-          // What somebody moved or put there themselves has no source that could be gone.
-          if (parsed?.kind !== "source" || outputKey(key as string, parsed.table) !== made) return;
-          await tell("gone", key as string);
+          if (gone <= most && (await sourceOf(made)) !== undefined) gone += 1;
         });
+        if (gone > most) counts.spared = orphans;
+      }
+      if (counts.spared === 0) {
+        await each(listings.orphans("output"), async (made) => {
+          const key = await sourceOf(made);
+          if (key !== undefined) await tell("gone", key);
+        });
+      }
     }
   } finally {
     await listings.close();

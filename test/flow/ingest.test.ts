@@ -777,6 +777,14 @@ describe("ingest", () => {
         expect((await gone(true)).stale.gone).to.equal(11);
         await remove(11, 21);
         expect(await gone(false)).to.include({ spared: 21 });
+
+        // What people put there themselves never had a source.
+        await fs.mkdir(path.join(far, "lake/by_hand"));
+        for (let i = 0; i < 30; i += 1)
+          await fs.writeFile(path.join(far, `lake/by_hand/${i}.parquet`), "x");
+        await fs.rm(path.join(far, "lake/t"), { recursive: true });
+        expect((await gone(false)).stale.gone).to.equal(0);
+        expect(await gone(false)).to.include({ spared: 0 });
       } finally {
         await own.close();
         await fs.rm(far, { recursive: true });
