@@ -65,19 +65,25 @@ async function sweep(options: SweepOptions): Promise<SweepSummary> {
   const environment = await environmentOf(dir, stackName);
   const logger = processLogger();
   // What a person sees is the bar and the sum; the log says what went wrong.
-  if (process.env[environmentNames.logLevel] === undefined) logger.level = "warn";
+  const quiet = process.env[environmentNames.logLevel] === undefined;
+  if (quiet) logger.level = "warn";
   const pond = await openPond(readSettings(environment), logger);
+  const bar = progressBar("sweeping [{bar}] {value} of {total} files, {stale} to ingest");
+  // Where keys go to the same terminal they are the progress.
+  const watched = process.stderr.isTTY && !(dryRun && process.stdout.isTTY);
   const stop = (signal: NodeJS.Signals) => {
-    process.stderr.write(
-      `ended by ${signal}: what was found is announced, the rest is found again\n`,
-    );
+    bar.stop();
+    process.stderr.write(`ended by ${signal}: what is done is done, the rest is found again\n`);
     logger.silent = true;
     void pond.close().finally(() => process.exit(130));
   };
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
-  const bar = progressBar("sweeping [{bar}] {value} of {total} files, {stale} to ingest");
-  if (process.stderr.isTTY) bar.start(0, 0, { stale: 0 });
+  if (watched) {
+    bar.start(0, 0, { stale: 0 });
+    // It would be written across the bar. What was rejected is in its records, and what failed is said at the end.
+    logger.silent = quiet;
+  }
   try {
     return await sweepPond(
       pond,

@@ -1,7 +1,7 @@
 import type { Context } from "aws-lambda";
 import pLimit from "p-limit";
 import * as v from "valibot";
-import { MillpondError } from "../errors.ts";
+import { MillpondError, messageOf } from "../errors.ts";
 import { objectMessage, wrapObjectEvent } from "../events/s3-event.ts";
 import { type SweepOptions as FindOptions, findStale, type SweepCounts } from "../flow/sweep.ts";
 import type { Pond } from "../pond.ts";
@@ -106,14 +106,14 @@ export async function sweepPond(
   if (failures.length > 0) {
     throw new MillpondError(
       "sweep-failed",
-      `${failures.length} of ${failures.length + announced} sources could not be announced`,
+      `${failures.length} of ${failures.length + announced} sources could not be announced: ${messageOf(failures[0])}`,
       { retryable: true, cause: failures[0] },
     );
   }
   if (counts.spared > 0 && !dryRun) {
     throw new MillpondError(
       "inbox-gone",
-      `the sources of ${counts.spared} of ${counts.outputs} files of the lake are gone, with mirrorDeletes: if that is meant, npm run sweep -- --force; nothing was deleted`,
+      `the sources of ${counts.spared} of ${counts.outputs} files of the lake are gone, with mirrorDeletes: no rows were deleted; if that is meant, sweep again with --force (inbox-gone)`,
     );
   }
   const ingested = Object.keys(outcomes).length > 0 ? { ingested: outcomes } : {};
