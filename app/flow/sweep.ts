@@ -38,11 +38,14 @@ export interface SweepCounts {
     /** The source is gone, but a record, or with `mirrorDeletes` an output, is not. */
     gone: number;
   };
-  /** Outputs of which no source is there, and that stay all the same, as so many have lost theirs. */
+  /**
+   * Outputs whose source is gone, and that stay all the same, as so many have lost theirs. Not all are looked at then: without those
+   * that were found to be of no source.
+   */
   spared: number;
 }
 
-/** How many sources a sweep is done with. */
+/** How many of the objects that it has to look at a sweep is done with. */
 export interface SweepProgress {
   done: number;
   /** Of so many. Undefined while they are listed. */
@@ -70,12 +73,15 @@ export const clearlyNewerMs = 8 * 24 * 60 * 60 * 1000;
 
 /**
  * Beyond doubt is not beyond all: a source whose newest version was deleted is an older one again, with that one's time, and rules by
- * which outputs are made may change. At 1,000 requests a sweep, each source of a small store is looked at each time, and each of a
- * million within weeks.
+ * which outputs are made may change. At 1,000 requests a sweep, each source of a small store is looked at each time; of a million it
+ * is one in a thousand, and `all` is there for whoever can't wait.
  */
 const spotChecksByDefault = 1000;
 
-/** Outputs that may have lost their sources, as a share of all: of more it is likelier that the inbox is not what it should be. */
+/**
+ * Outputs that may have lost their sources, as a share of all that were made of one: of more it is likelier that the inbox is not
+ * what it should be.
+ */
 const mostGone = 0.5;
 /** So few may have, whatever their share, while the inbox holds anything at all. */
 const fewGone = 10;
@@ -178,9 +184,32 @@ export async function findStale(
 
     const clearlyMs = ownTimes && !all ? clearlyNewerMs : undefined;
     const candidates = await listings.countCandidates(clearlyMs);
-    progress.of = candidates + Math.min(spotChecks, counts.sources - candidates);
+    const orphans = {
+      output: mirrorDeletes ? await listings.countOrphans("output") : 0,
+      rejection: await listings.countOrphans("rejection"),
+    };
+    const checks = Math.min(spotChecks, counts.sources - candidates);
+    progress.of = candidates + checks + orphans.output + orphans.rejection;
     await each(listings.candidates(clearlyMs), look);
     await each(listings.others(clearlyMs, spotChecks), look);
+
+    // Before anything is said of what is gone: whoever hears of a record deletes the rows beside it.
+    const most = force
+      ? Number.POSITIVE_INFINITY
+      : mostThatMayGo(counts.sources, counts.outputs - orphans.output);
+    const gone: string[] = [];
+    if (mirrorDeletes) {
+      let foreign = 0;
+      await each(listings.orphans("output"), async (made) => {
+        if (orphans.output > most && gone.length > most) return;
+        const key = await sourceOf(made);
+        if (key === undefined) foreign += 1;
+        else if (orphans.output > most) gone.push(key);
+        else await tell("gone", key);
+      });
+      if (gone.length > most) counts.spared = orphans.output - foreign;
+      else await Promise.all(gone.map((key) => limit(() => tell("gone", key))));
+    }
     await each(listings.orphans("rejection"), async (rejected) => {
       counts.looked += 1;
       const key = parseRejection((await store.read(rejected))?.text ?? "")?.source.key;
@@ -188,29 +217,19 @@ export async function findStale(
       const parsed = parseSourceKey(key);
       // A record that somebody moved would be told of for ever: nobody finds it where it lies.
       if (parsed.kind === "ignored" || rejectionKey(key, parsed.table) !== rejected) return;
+      const spared = counts.spared > 0 && parsed.kind === "source";
+      if (spared && (await store.head(outputKey(key, parsed.table))) !== undefined) return;
       await tell("gone", key);
     });
-    if (mirrorDeletes) {
-      const orphans = await listings.countOrphans("output");
-      const most = counts.sources === 0 ? 0 : Math.max(fewGone, counts.outputs * mostGone);
-      if (!force && orphans > most) {
-        let gone = 0;
-        await each(listings.orphans("output"), async (made) => {
-          if (gone <= most && (await sourceOf(made)) !== undefined) gone += 1;
-        });
-        if (gone > most) counts.spared = orphans;
-      }
-      if (counts.spared === 0) {
-        await each(listings.orphans("output"), async (made) => {
-          const key = await sourceOf(made);
-          if (key !== undefined) await tell("gone", key);
-        });
-      }
-    }
   } finally {
     await listings.close();
   }
   return counts;
+}
+
+/** Outputs whose source may be gone, at most, for their rows to go, too. @param joined outputs whose source is there */
+function mostThatMayGo(sources: number, joined: number): number {
+  return sources === 0 ? 0 : Math.max(fewGone, (joined * mostGone) / (1 - mostGone));
 }
 
 /** Sources that have to be announced. */

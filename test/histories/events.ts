@@ -1,3 +1,4 @@
+import { prefixes } from "../../app/contract.ts";
 import { objectMessage } from "../../app/events/s3-event.ts";
 
 /** Keys of events that are under way. Numbers choose among what is there, modulo. */
@@ -22,7 +23,7 @@ export class Events {
   }
 
   lose(number: number): void {
-    this.lost ||= this.#remove(number).length > 0;
+    if (this.#remove(number).length > 0) this.lost = true;
   }
 
   clear(): void {
@@ -49,7 +50,10 @@ export interface Restless {
   readonly events: Events;
   /** Handlers end, and events that were not lost arrive; nothing fails any more. */
   drain(): Promise<void>;
-  sweep(): Promise<void> | void;
+  /** @param force whether rows go, where they are to, though the whole inbox is gone */
+  sweep(force: boolean): Promise<void> | void;
+  /** Keys of all objects. */
+  keys(): Promise<string[]>;
   findProblems(): Promise<string[]>;
 }
 
@@ -57,10 +61,20 @@ export interface Restless {
 export async function quiesce(world: Restless): Promise<string[]> {
   await world.drain();
   const before = world.events.lost ? [] : await world.findProblems();
-  await world.sweep();
+  const keys = await world.keys();
+  await world.sweep(false);
   await world.drain();
+  const emptied = !keys.some((key) => key.startsWith(prefixes.inbox));
+  const gone: string[] = [];
+  if (emptied) {
+    const left = new Set(await world.keys());
+    gone.push(...keys.filter((key) => key.startsWith(prefixes.lake) && !left.has(key)));
+    await world.sweep(true);
+    await world.drain();
+  }
   return [
     ...before.map((problem) => `before the sweep: ${problem}`),
+    ...gone.map((key) => `${key} went with an inbox that was emptied, and nobody said so`),
     ...(await world.findProblems()),
   ];
 }

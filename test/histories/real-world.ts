@@ -84,8 +84,7 @@ interface Plan {
 }
 const nothing: Plan = { at: 0, accident: "none" };
 
-/** Whole inboxes come and go here. */
-const sweepOfAll = { function: "sweep", event: { force: true } } as const;
+const sweepOf = (force: boolean) => ({ function: "sweep", event: { force } }) as const;
 
 /** Commands that a late request waits for. */
 const lateFor = 4;
@@ -254,7 +253,7 @@ export class RealWorld {
         return;
       }
       case "sweep": {
-        const done = this.#invoke(command.handler, sweepOfAll, command);
+        const done = this.#invoke(command.handler, sweepOf(false), command);
         if (command.accident !== "late") await done;
         return;
       }
@@ -316,8 +315,12 @@ export class RealWorld {
     }
   }
 
-  async sweep(): Promise<void> {
-    await this.#invoke(0, sweepOfAll, nothing);
+  async sweep(force: boolean): Promise<void> {
+    await this.#invoke(0, sweepOf(force), nothing);
+  }
+
+  async keys(): Promise<string[]> {
+    return (await this.#list()).flatMap(({ Key }) => Key ?? []);
   }
 
   /** Nothing befalls anybody any more. */

@@ -71,9 +71,10 @@ const lost = {
   weight: 2,
   arbitrary: fc.record({ do: fc.constant("lose" as const), event: small }),
 };
+const vanish = { weight: 1, arbitrary: fc.constant({ do: "vanish" as const }) };
 // Where no event is lost, all must be right without a sweep.
 const history = fc.oneof(
-  ...[fc.oneof(...usual), fc.oneof(...usual, lost)].map((command) =>
+  ...[fc.oneof(...usual), fc.oneof(...usual, lost, vanish)].map((command) =>
     fc.array(command, { maxLength: 60, size: "max" }),
   ),
 );

@@ -21,6 +21,8 @@ export type Command =
   /** Events to one handler, in one message. Those of `again` come once more later. */
   | { do: "deliver"; events: number[]; again: boolean }
   | { do: "lose"; event: number }
+  /** All sources are gone, as is who would tell of it: a disk that is not mounted. */
+  | { do: "vanish" }
   | { do: "sweep" }
   | { do: "step"; handler: number; call: number; fault: Fault }
   /** Lets a handler go on to its end. */
@@ -112,8 +114,13 @@ export class World {
       case "lose":
         this.events.lose(command.event);
         return;
+      case "vanish":
+        for (const key of sources) this.#bucket.remove(key);
+        while (this.events.waiting > 0) this.events.lose(0);
+        this.events.lost = true;
+        return;
       case "sweep":
-        this.sweep();
+        this.sweep(false);
         return;
       case "step": {
         const handler = running[command.handler % Math.max(1, running.length)];
@@ -160,10 +167,9 @@ export class World {
     });
   }
 
-  sweep(): void {
+  sweep(force: boolean): void {
     this.#start([], async (pond) => {
-      // Whole inboxes come and go here.
-      await createSweep(async () => pond)({ force: true }, localContext("sweep"));
+      await createSweep(async () => pond)({ force }, localContext("sweep"));
     });
   }
 
@@ -232,6 +238,10 @@ export class World {
         return;
       }
     }
+  }
+
+  async keys(): Promise<string[]> {
+    return [...this.#bucket.objects.keys()];
   }
 
   /** What is wrong with the lake, as a person would say it. Empty where all is right. */
