@@ -58,12 +58,13 @@ export async function readTable(
   if (differing.size === 0) return together;
 
   await lookAtValues(connection, shapes, new Set(differing.keys()));
+  const united = unitedTypes(shapes, differing);
   const parts = shapes.map(({ files: some, columns }) => {
     const select = [...columns].map(([name, type]) => {
-      const found = differing.get(foldName(name));
+      const folded = foldName(name);
       const id = quoteIdentifier(name);
-      if (found === undefined) return id;
-      const to = unitedType(shapes, foldName(name), found);
+      if (!united.has(folded)) return id;
+      const to = united.get(folded);
       if (to !== undefined) return `${unitedColumn(name, type, to)} AS ${id}`;
       return isObject(type) ? id : `NULL AS ${id}`;
     });
@@ -73,21 +74,41 @@ export async function readTable(
   return `(${parts.join(" UNION ALL BY NAME ")})`;
 }
 
-/** The type of a column, which has several. Undefined where they are objects, and DuckDB unites them. */
-function unitedType(
+/**
+ * The types of columns that have several. Undefined where they are objects, and DuckDB unites them.
+ * @param differing by folded names
+ */
+function unitedTypes(
   shapes: readonly Shape[],
-  name: string,
+  differing: ReadonlyMap<string, ReadonlySet<string>>,
+): Map<string, string | undefined> {
+  const places = new Map<string, { own: string; type: string; files: Shape["files"] }[]>();
+  for (const { files, columns } of shapes) {
+    for (const [own, type] of columns) {
+      const name = foldName(own);
+      if (!differing.has(name)) continue;
+      const some = places.get(name);
+      if (some === undefined) places.set(name, [{ own, type, files }]);
+      else some.push({ own, type, files });
+    }
+  }
+  return new Map(
+    [...differing].map(([name, found]) => {
+      const every = (type: string, test: (values: Values) => boolean) =>
+        (places.get(name) ?? []).every(
+          (place) =>
+            place.type !== type ||
+            place.files.every(({ known: { values } }) => test(values.get(place.own) as Values)),
+        );
+      return [name, unitedType(found, every)] as const;
+    }),
+  );
+}
+
+function unitedType(
   found: ReadonlySet<string>,
+  every: (type: string, test: (values: Values) => boolean) => boolean,
 ): string | undefined {
-  const every = (type: string, test: (values: Values) => boolean) =>
-    shapes.every(({ files, columns }) =>
-      [...columns].every(
-        ([own, its]) =>
-          its !== type ||
-          foldName(own) !== name ||
-          files.every(({ known: { values } }) => test(values.get(own) as Values)),
-      ),
-    );
   // A column without a value got that type for want of another: it fits every one.
   const empty = found.has("VARCHAR") && every("VARCHAR", (values) => values.empty);
   const types = [...found].filter((type) => !(empty && type === "VARCHAR"));
