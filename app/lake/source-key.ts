@@ -126,9 +126,9 @@ function partitionsOf(folders: readonly string[]): Partition[] {
   for (const folder of folders) {
     const equals = folder.indexOf("=");
     const column = unescaped(folder.slice(0, Math.max(0, equals)));
-    // A name that no column may have is a folder's alone.
-    if (column === "") continue;
     const value = unescaped(folder.slice(equals + 1));
+    // A name, or a value, that no column may have is a folder's alone: SQL's texts hold no NUL.
+    if (column === "" || `${column}${value}`.includes("\0")) continue;
     found.set(foldName(column), { column, value: value === noValue ? null : value });
   }
   return [...found.values()];

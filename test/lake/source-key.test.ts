@@ -97,6 +97,7 @@ describe("parseSourceKey", () => {
     ["what only looks escaped", "a=100%", [["a", "100%"]]],
     ["the innermost of two, without regard to case", "A=1/a=2", [["a", "2"]]],
     ["no column without a name", "=1", []],
+    ["none that holds a NUL", "a\0=1/b=\0/c=1", [["c", "1"]]],
     [
       "what is escaped and SQL does not take, as it stands",
       "%00=2/a=%00",
