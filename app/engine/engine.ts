@@ -104,8 +104,8 @@ export class Engine {
 
   /**
    * Runs one request.
-   * @throws MillpondError `deadline` when time is up, `engine-died` when the worker dies under it twice, `engine` when
-   * workers die before they have it, or what the worker says; SourceError where a source can't be read
+   * @throws MillpondError `deadline` when time is up, `engine-died` when the worker dies under it twice, `engine-unavailable`
+   * when workers die before they have it, or what the worker says; SourceError where a source can't be read
    */
   async run<R extends WorkerRequest>(request: R, options: RunOptions = {}): Promise<ResultOf<R>> {
     const id = this.#nextId++;
@@ -287,8 +287,14 @@ export class Engine {
     // One that was never told of it died of something else.
     if (!pending.sent) {
       pending.misses += 1;
-      if (pending.misses <= takeovers) this.#send(id, pending);
-      else pending.reject(ended("engine", "before it had this request", why));
+      if (pending.misses > takeovers) {
+        pending.reject(ended("engine-unavailable", "before it had this request", why));
+      } else if (pending.deaths > 0) {
+        // It may be the one that kills: it goes to no worker that others share. It is its turn still.
+        this.#giveApart(id, pending);
+      } else {
+        this.#send(id, pending);
+      }
       return;
     }
     pending.deaths += 1;
@@ -299,9 +305,7 @@ export class Engine {
     this.#suspects = this.#suspects.then(() => this.#runApart(id, pending));
   }
 
-  /** Resolves when the request is over, whatever became of it. */
-  async #runApart(id: number, pending: Pending): Promise<void> {
-    if (pending.settled) return;
+  #giveApart(id: number, pending: Pending): void {
     if (this.#closed) {
       this.#send(id, pending);
       return;
@@ -309,8 +313,15 @@ export class Engine {
     const worker = this.#spawn();
     this.#apart.add(worker);
     this.#give(id, pending, worker);
+  }
+
+  /** Resolves when the request is over, whatever became of it. */
+  async #runApart(id: number, pending: Pending): Promise<void> {
+    if (pending.settled) return;
+    this.#giveApart(id, pending);
     await pending.over.promise;
-    if (!this.#apart.delete(worker)) return;
+    const { worker } = pending;
+    if (worker === undefined || !this.#apart.delete(worker)) return;
     // It is as good as a new one.
     if (this.#worker === undefined && !this.#closed) this.#worker = worker;
     else this.#kill(worker);

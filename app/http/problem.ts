@@ -17,6 +17,7 @@ const statuses: Readonly<Record<string, number>> = {
   "body-too-large": 413,
   "media-type": 415,
   "engine-died": 503,
+  "engine-unavailable": 503,
   "tables-changed": 503,
   "store-unavailable": 503,
   "secret-unavailable": 503,
@@ -54,6 +55,7 @@ const advice: Readonly<Record<string, string>> = {
   deadline: `the query took longer than it may: ask for less at a time, or let the operator raise ${environmentNames.queryDeadlineSeconds}`,
   "disk-full": "the disk is full: send the query again when there is room",
   "engine-died": "the engine ended under this query and others: send it again",
+  "engine-unavailable": "the engine ended before it had this query: send it again",
   "secret-unavailable": "the service that keeps the tokens can't be reached: send it again",
   "store-unavailable": "the bucket can't be reached: send it again",
   "out-of-memory":

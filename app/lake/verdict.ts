@@ -56,6 +56,10 @@ const rows = {
   "source-busy": { verdict: "retry", means: "the file changed each time it was read" },
   "store-unavailable": { verdict: "retry", means: "S3 did not answer, or is asked too often" },
   "engine-closed": { verdict: "retry", means: "the process was asked to end" },
+  "engine-unavailable": {
+    verdict: "retry",
+    means: "engines ended before they had this file: the machine has too little for them",
+  },
   engine: { verdict: "retry", means: "DuckDB failed for a reason that is not the file's" },
 } as const satisfies Record<string, Row>;
 

@@ -149,7 +149,7 @@ describe("Engine", () => {
     process.kill(engine.pid as number, "SIGKILL");
 
     // Nothing is known of the request: it is not to blame.
-    expect((await underWay).code).to.equal("engine");
+    expect((await underWay).code).to.equal("engine-unavailable");
   });
 
   for (const [what, sql] of [
