@@ -60,7 +60,10 @@ const leastMs = 2000;
 /** The share of a disk that is free when nobody else uses it. */
 const emptyShare = 0.9;
 
-/** A file is to blame where the engine had this share of the function's time for it; of less, others may have taken the rest. */
+/**
+ * A file is to blame where this share of the function's time was there for it, its download included; of less, files before it took
+ * the rest.
+ */
 const fairShare = 0.5;
 
 /**
@@ -76,7 +79,7 @@ export async function ingest(
   const source = parseSourceKey(key);
   if (source.kind === "ignored") return { kind: "ignored", why: source.reason };
   for (let attempt = 1; attempt <= tries; attempt += 1) {
-    checkTime(key, options);
+    if (isLate(options)) throw late(key);
     const outcome = await ingestOnce(parts, key, source, options);
     if (outcome !== undefined) return outcome;
   }
@@ -174,14 +177,15 @@ async function ingestOnce(
   const directory = path.join(parts.workspace, randomUUID());
   await fs.mkdir(directory);
   try {
+    const fair = isFair(options);
+    const slow = (cause?: unknown) => late(key, cause, fair ? parts.limits : undefined);
     const copy = await before(options.deadline, store.checkOut(key, newest.etag, directory)).catch(
       (error: unknown) => error as Error,
     );
     if (copy === undefined) return undefined;
-    // Time that the store took says nothing of the file.
-    if (copy instanceof MillpondError && copy.code === "deadline") throw late(key, copy);
-    checkTime(key, options);
-    const fair = isFair(options);
+    // A store that hangs says nothing of the file: whoever finds the event in a queue learns what to raise.
+    if (copy instanceof MillpondError && copy.code === "deadline") throw slow(copy);
+    if (isLate(options)) throw slow();
     const converted = path.join(directory, "converted.parquet");
     const result =
       copy instanceof Error
@@ -204,7 +208,7 @@ async function ingestOnce(
     if (result instanceof SourceError) return await reject(result.reason, true);
     if (result instanceof MillpondError) {
       const code = await blame(result.code, directory);
-      if (code === "deadline" && !fair) throw late(key, result);
+      if (code === "deadline" && !fair) throw slow(result);
       if (verdictOn(code) === "suspect") {
         const final = decision.attempt >= mostAttempts;
         const reason = tooMuch(code, newest.size, parts.limits, options);
@@ -246,20 +250,23 @@ async function ingestOnce(
   }
 }
 
-/** @throws MillpondError `late`, retryable, where too little time is left for what a file is judged by */
-function checkTime(key: string, { deadline }: IngestOptions): void {
-  if (deadline === undefined || deadline - Date.now() >= leastMs) return;
-  throw late(key);
+/** Whether too little time is left for what a file is judged by. */
+function isLate({ deadline }: IngestOptions): boolean {
+  return deadline !== undefined && deadline - Date.now() < leastMs;
 }
 
-/** Whether the engine has so much of the function's time that a file which takes all of it is to blame. */
+/** Whether a file that begins now has so much of the function's time that it is to blame if it takes all of it. */
 function isFair({ deadline, timeMs }: IngestOptions): boolean {
   if (deadline === undefined || timeMs === undefined) return true;
   return deadline - Date.now() >= timeMs * fairShare;
 }
 
-function late(key: string, cause?: unknown): MillpondError {
-  const message = `too little time was left for ${key}: it is tried again`;
+/** @param limits where no other file took the time, and only its download can have */
+function late(key: string, cause?: unknown, limits?: IngestLimits): MillpondError {
+  const setting = limits?.raise.time;
+  const advice =
+    setting === undefined ? "" : `; its download took most of it, more is there by ${setting}`;
+  const message = `too little time was left for ${key}: it is tried again${advice}`;
   return new MillpondError("late", message, { retryable: true, cause });
 }
 

@@ -51,7 +51,7 @@ const rows = {
   "disk-full": { verdict: "retry", means: "the disk is full of other things" },
   late: {
     verdict: "retry",
-    means: "other files, or the store, took the time that this file would have had",
+    means: "other files took the time that this file would have had, or its download all of it",
   },
   "source-busy": { verdict: "retry", means: "the file changed each time it was read" },
   "store-unavailable": { verdict: "retry", means: "S3 did not answer, or is asked too often" },

@@ -646,18 +646,37 @@ describe("ingest", () => {
       expect(await rejection("inbox/slow.csv", "slow")).to.equal(undefined);
     });
 
-    it("does not count a file that the store gives too slowly", async () => {
+    it("does not count a file that the store hardly gives, and says what to raise", async () => {
       await drop("inbox/far.csv", "id\n1\n");
       const never = disturbed("checkOut", () => new Promise<never>(() => {}));
       const soon = disturbed("checkOut", () => new Promise((resolve) => setTimeout(resolve, 700)));
+      const limits = { memoryMiB: 1769, diskMiB: 2048, raise: { time: "the setting of time" } };
 
       for (const store of [never, soon]) {
         const options = { deadline: Date.now() + 2500, timeMs: 2500 };
-        const error = await failed(ingest({ ...parts, store }, "inbox/far.csv", options));
+        const error = await failed(ingest({ ...parts, store, limits }, "inbox/far.csv", options));
         expect(error).to.include({ code: "late", retryable: true });
+        expect(error.message).to.contain("more is there by the setting of time");
       }
 
       expect(await rejection("inbox/far.csv", "far")).to.equal(undefined);
+    });
+
+    it("counts one that had all of it, though most went into its download", async () => {
+      const key = "inbox/large.csv";
+      await drop(key, "id\n1\n");
+      await parts.engine.start();
+      process.kill(parts.engine.pid as number, "SIGSTOP");
+      const store = disturbed(
+        "checkOut",
+        () => new Promise((resolve) => setTimeout(resolve, 3500)),
+      );
+
+      const options = { deadline: Date.now() + 6000, timeMs: 6000 };
+      const error = await failed(ingest({ ...parts, store }, key, options));
+
+      expect(error).to.include({ code: "deadline", retryable: true });
+      expect(await rejection(key, "large")).to.include({ attempts: 1, final: false });
     });
 
     it("counts one that takes all of it, and says its size, what there was, and what to raise", async () => {
