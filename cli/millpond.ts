@@ -20,10 +20,10 @@ const program = new Command("millpond")
   })
   .exitOverride();
 
-// Whoever reads has had enough, as `head` has after some lines: no error of ours.
+// Whoever reads has had enough, as `head` has after some lines: no error of ours. The command goes on to its own end, as what it
+// prints is seldom all that it does.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(0);
+  if (!["EPIPE", "ERR_STREAM_DESTROYED"].includes(error.code ?? "")) throw error;
 });
 
 /** Each loads what it needs, and nothing of the others. */

@@ -38,7 +38,7 @@ An event that Lambda tried again in vain, and one that SNS could not deliver,
 waits in a queue for 14 days. Mend the cause first: by code and table this
 says what failed. --run deletes a message when Lambda has accepted its event,
 and no other; interrupted, the rest waits on. What fails again comes back. Of
-sweeps one is invoked: it does the work of all.
+sweeps that ask for the same one is invoked: it does the work of all.
 To look it receives the messages, which nobody else sees for two minutes then.
 With your rights on AWS: sqs:GetQueueAttributes, sqs:ReceiveMessage,
 sqs:ChangeMessageVisibility, and for --run sqs:DeleteMessage and
@@ -186,8 +186,10 @@ async function drain(draining: Draining): Promise<void> {
     await sqs.send(new DeleteMessageCommand({ QueueUrl: url, ReceiptHandle }));
   };
   const seen = new Set<string>();
-  const left = () =>
-    stopped?.aborted !== true && (handBack !== undefined || seen.size < mostLooked);
+  /** What sweeps were asked for, and Lambda took: another that asks for the same does nothing more. */
+  const swept = new Set<string>();
+  const isStopped = () => stopped?.aborted === true;
+  const left = () => !isStopped() && (handBack !== undefined || seen.size < mostLooked);
   try {
     while (left()) {
       const messages = await receive(sqs, url);
@@ -204,13 +206,15 @@ async function drain(draining: Draining): Promise<void> {
         const newer = sent > begun;
         if (newer) report.newer += 1;
         const stays = handBack === undefined || failed === undefined || newer;
-        if (!stays && report.function === "sweep" && report.accepted > 0) {
+        const asked = askedOfSweep(failed?.event);
+        const covered = report.function === "sweep" && swept.has(asked);
+        if (!stays && covered && !isStopped()) {
           await remove(message);
           report.covered += 1;
           continue;
         }
-        if (!stays) await turn();
-        if (stays || stopped?.aborted === true) {
+        if (!stays && !isStopped()) await turn();
+        if (stays || isStopped()) {
           kept.set(id, message);
           continue;
         }
@@ -222,6 +226,7 @@ async function drain(draining: Draining): Promise<void> {
           continue;
         }
         report.accepted += 1;
+        swept.add(asked);
         progress(report);
         await remove(message);
       }
@@ -293,6 +298,12 @@ function note(report: QueueReport, sent: number, failed: FailedEvent | undefined
 function progress({ queue, accepted, waiting }: QueueReport): void {
   if (process.stderr.isTTY)
     process.stderr.write(`\r${queue}: ${accepted} of ${waiting} handed back`);
+}
+
+/** What a sweep's event asks for, in words to compare: a schedule's own has an id and a time beside. */
+function askedOfSweep(event: unknown): string {
+  const { dryRun, all, force } = (event ?? {}) as Record<string, unknown>;
+  return JSON.stringify([dryRun === true, all === true, force === true]);
 }
 
 /** Resolves no more often than so many times a second, and at once when it is stopped. */

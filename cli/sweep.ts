@@ -1,7 +1,9 @@
 import fs from "node:fs";
+import path from "node:path";
 import { Command, Option } from "commander";
-import { environmentNames } from "../app/contract.ts";
+import { environmentNames, prefixes } from "../app/contract.ts";
 import { readSettings } from "../app/environment.ts";
+import { MillpondError } from "../app/errors.ts";
 import { staleOf } from "../app/flow/sweep.ts";
 import { createHandler as createIngest } from "../app/functions/ingest.ts";
 import { processLogger } from "../app/functions/invocation.ts";
@@ -51,7 +53,13 @@ your own encrypts them.
 Exit code: 0 done; 1 something failed; 2 the call is wrong; 130 interrupted.`,
     )
     .action(async (options: SweepOptions) => {
-      const summary = await sweep(options);
+      const summary = await sweep(options).catch((error: unknown) => {
+        // What else it has done is done.
+        if (options.json && error instanceof MillpondError && "sources" in error.details) {
+          process.stdout.write(`${JSON.stringify(error.details)}\n`);
+        }
+        throw error;
+      });
       if (options.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
       else process.stderr.write(`${summaryText(summary, options.dryRun)}\n`);
       if ((summary.ingested?.rejected ?? 0) > 0 && !options.json) {
@@ -79,6 +87,8 @@ async function sweep(options: SweepOptions): Promise<SweepSummary> {
   };
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
+  // Of a dry run the keys are all, and nobody reads them.
+  if (dryRun) process.stdout.once("error", () => void pond.close().finally(() => process.exit(0)));
   if (watched) {
     bar.start(0, 0, { stale: 0 });
     // It would be written across the bar. What was rejected is in its records, and what failed is said at the end.
@@ -117,6 +127,10 @@ async function environmentOf(dir: string | undefined, stackName: string | undefi
     const { kind, name } = storeFor(dir);
     if (kind === "folder" && !fs.existsSync(name)) {
       throw new UsageError(`there is no folder ${name}: --dir <folder>, or s3://<bucket>`);
+    }
+    const parts = [prefixes.inbox, prefixes.lake].map((prefix) => path.join(name, prefix));
+    if (kind === "folder" && !parts.some((part) => fs.existsSync(part))) {
+      throw new UsageError(`${name} is no pond: it has neither inbox/ nor lake/`);
     }
     return { ...process.env, [environmentNames.store]: name, [environmentNames.auth]: "none" };
   }

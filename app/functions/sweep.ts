@@ -60,7 +60,7 @@ export function createHandler(open: () => Promise<Pond>, announce: Announce = cr
 /**
  * @param context of whatever ingests a file at once
  * @throws MillpondError `sweep-failed` where some could not be announced, `inbox-gone` where rows were to go with most of the inbox;
- * the others were announced
+ * the others were announced. Its `details` are the summary
  */
 export async function sweepPond(
   pond: Pond,
@@ -103,21 +103,23 @@ export async function sweepPond(
     ...outcomes,
     ...(dryRun ? { dry_run: true } : {}),
   });
+  const ingested = Object.keys(outcomes).length > 0 ? { ingested: outcomes } : {};
+  const summary = { ...counts, announced, ...ingested };
   if (failures.length > 0) {
     throw new MillpondError(
       "sweep-failed",
       `${failures.length} of ${failures.length + announced} sources could not be announced: ${messageOf(failures[0])}`,
-      { retryable: true, cause: failures[0] },
+      { retryable: true, cause: failures[0], details: summary },
     );
   }
   if (counts.spared > 0 && !dryRun) {
     throw new MillpondError(
       "inbox-gone",
       `the sources of ${counts.spared} of ${counts.outputs} files of the lake are gone, with mirrorDeletes: no rows were deleted; if that is meant, sweep again with --force (inbox-gone)`,
+      { details: summary },
     );
   }
-  const ingested = Object.keys(outcomes).length > 0 ? { ingested: outcomes } : {};
-  return { ...counts, announced, ...ingested };
+  return summary;
 }
 
 function add(sum: Partial<IngestSummary>, one: IngestSummary | undefined): void {

@@ -64,6 +64,15 @@ describe("millpond invoke", () => {
     expect(messages(values)).to.deep.equal(["Hello, world!"]);
   });
 
+  it("ends by what came of it, though nobody reads on", async () => {
+    const { code } = await runCli(["invoke", "-f", "ingest", "-d", '{"Records":[{}]}'], {
+      env: { ...process.env, MILLPOND_STORE: folder },
+      onStart: (child) => void child.stdout?.destroy(),
+    });
+
+    expect(code).to.equal(1);
+  });
+
   it("ends with 1 when the function throws, and prints the error as Lambda does", async () => {
     const { code, values } = await invoke([
       "-f",

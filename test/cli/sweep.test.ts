@@ -46,6 +46,29 @@ describe("millpond sweep", () => {
     expect({ code, stderr }).to.deep.equal({ code: 0, stderr: "" });
   });
 
+  it("refuses a folder that is no pond, and leaves nothing in it", async () => {
+    await fs.rm(path.join(folder, "inbox"), { recursive: true });
+
+    const { code, stderr } = await sweep("--dry-run");
+
+    expect(stderr).to.contain("is no pond: it has neither inbox/ nor lake/");
+    expect(code).to.equal(2);
+    expect(await fs.readdir(folder)).to.deep.equal([]);
+  });
+
+  it("says what else it did when rows were to go with the whole inbox", async () => {
+    await sweep();
+    await fs.rm(path.join(folder, "inbox/t"), { recursive: true });
+
+    const { code, stdout, stderr } = await runCli(["sweep", "--dir", folder, "--json"], {
+      env: { ...process.env, MILLPOND_MIRROR_DELETES: "true" },
+    });
+
+    expect(JSON.parse(stdout)).to.include({ sources: 0, outputs: 1, spared: 1, announced: 1 });
+    expect(stderr).to.contain("no rows were deleted");
+    expect(code).to.equal(1);
+  });
+
   it("ingests it, and says what became of it; and nothing the next time", async () => {
     const first = await sweep();
     const second = await sweep("--json");
