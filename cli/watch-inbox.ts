@@ -1,4 +1,4 @@
-import type { Dirent } from "node:fs";
+import type { Dirent, Stats } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -33,10 +33,10 @@ export async function watchInbox(
   });
   const stopped = new AbortController();
   let looks = 0;
-  /** Files that were told of while a folder is looked at. */
-  const told = new Set<string>();
-  const tell = (change: ObjectChange) => (file: string) => {
-    if (looks > 0) told.add(file);
+  /** Files that were told of while a folder is looked at, each as it was then. */
+  const told = new Map<string, string>();
+  const tell = (change: ObjectChange) => (file: string, stats?: Stats) => {
+    if (looks > 0 && stats !== undefined) told.set(file, stateOf(stats));
     const key = path.relative(root, file).split(path.sep).join("/");
     publish(wrapObjectEvent(bucket, key, change, new Date()));
   };
@@ -52,11 +52,16 @@ export async function watchInbox(
     try {
       for (let before = new Map<string, string>(); ; ) {
         await pause(lookAgainMs, undefined, { signal: stopped.signal, ref: false });
-        const now = new Map([...(await filesIn(folder))].filter(([file]) => !told.has(file)));
-        const complete = [...now].filter(([file, state]) => before.get(file) === state);
-        for (const [file] of complete) tell("ObjectCreated:Put")(file);
+        const found = await filesIn(folder);
+        // A folder in it has gone while they were listed: the others are to be seen all the same.
+        if (found === undefined) continue;
+        const now = new Map(
+          [...found].filter(([file, stats]) => told.get(file) !== stateOf(stats)),
+        );
+        const complete = [...now].filter(([file, stats]) => before.get(file) === stateOf(stats));
+        for (const [file, stats] of complete) tell("ObjectCreated:Put")(file, stats);
         if (complete.length === now.size) return;
-        before = now;
+        before = new Map([...now].map(([file, stats]) => [file, stateOf(stats)]));
       }
     } catch (error) {
       if (!stopped.signal.aborted) onError(error);
@@ -74,8 +79,13 @@ export async function watchInbox(
   };
 }
 
-/** The files under a folder, each with what changes when it does. Those that go meanwhile are not there. */
-async function filesIn(folder: string): Promise<Map<string, string>> {
+/** What changes when a file does. */
+function stateOf({ size, mtimeMs }: Stats): string {
+  return `${size} ${mtimeMs}`;
+}
+
+/** The files under a folder: none where it is gone. Undefined where a folder in it went meanwhile. */
+async function filesIn(folder: string): Promise<Map<string, Stats> | undefined> {
   const gone = (error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
     throw error;
@@ -83,12 +93,15 @@ async function filesIn(folder: string): Promise<Map<string, string>> {
   const found: Dirent[] | undefined = await fs
     .readdir(folder, { recursive: true, withFileTypes: true })
     .catch(gone);
-  const files = new Map<string, string>();
-  for (const entry of found ?? []) {
+  if (found === undefined) {
+    return (await fs.stat(folder).catch(gone)) === undefined ? new Map() : undefined;
+  }
+  const files = new Map<string, Stats>();
+  for (const entry of found) {
     if (!entry.isFile()) continue;
     const file = path.join(entry.parentPath, entry.name);
     const stat = await fs.stat(file).catch(gone);
-    if (stat !== undefined) files.set(file, `${stat.size} ${stat.mtimeMs}`);
+    if (stat !== undefined) files.set(file, stat);
   }
   return files;
 }
