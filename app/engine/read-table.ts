@@ -10,6 +10,13 @@ interface Shape {
   columns: ReadonlyMap<string, string>;
 }
 
+/** Files of one shape that have a column, as they call it. */
+interface Place {
+  own: string;
+  type: string;
+  files: Shape["files"];
+}
+
 /** What is in a file, which never changes: its columns' types and, of those that were asked about, what the footer says of their values. */
 interface Known {
   columns: ReadonlyMap<string, string>;
@@ -43,22 +50,17 @@ export async function readTable(
   const together = `read_parquet(${quoteList(paths)}, union_by_name=true, hive_partitioning=false)`;
   if (files.length === 1) return together;
   const shapes = await shapesOf(connection, files);
-  const types = new Map<string, Set<string>>();
-  for (const { columns } of shapes) {
-    for (const [name, type] of columns) {
-      const found = types.get(foldName(name));
-      if (found === undefined) types.set(foldName(name), new Set([type]));
-      else found.add(type);
-    }
-  }
   // Objects of several shapes are DuckDB's to unite, field by field.
   const differing = new Map(
-    [...types].filter(([, found]) => found.size > 1 && ![...found].every(isObject)),
+    [...placesOf(shapes)].filter(([, places]) => {
+      const types = typesOf(places);
+      return types.size > 1 && ![...types].every(isObject);
+    }),
   );
   if (differing.size === 0) return together;
 
   await lookAtValues(connection, shapes, new Set(differing.keys()));
-  const united = unitedTypes(shapes, differing);
+  const united = new Map([...differing].map(([name, places]) => [name, unitedType(places)]));
   const parts = shapes.map(({ files: some, columns }) => {
     const select = [...columns].map(([name, type]) => {
       const folded = foldName(name);
@@ -74,41 +76,33 @@ export async function readTable(
   return `(${parts.join(" UNION ALL BY NAME ")})`;
 }
 
-/**
- * The types of columns that have several. Undefined where they are objects, and DuckDB unites them.
- * @param differing by folded names
- */
-function unitedTypes(
-  shapes: readonly Shape[],
-  differing: ReadonlyMap<string, ReadonlySet<string>>,
-): Map<string, string | undefined> {
-  const places = new Map<string, { own: string; type: string; files: Shape["files"] }[]>();
+/** Where columns are found, by their folded names. */
+function placesOf(shapes: readonly Shape[]): Map<string, Place[]> {
+  const found = new Map<string, Place[]>();
   for (const { files, columns } of shapes) {
     for (const [own, type] of columns) {
       const name = foldName(own);
-      if (!differing.has(name)) continue;
-      const some = places.get(name);
-      if (some === undefined) places.set(name, [{ own, type, files }]);
-      else some.push({ own, type, files });
+      const places = found.get(name);
+      if (places === undefined) found.set(name, [{ own, type, files }]);
+      else places.push({ own, type, files });
     }
   }
-  return new Map(
-    [...differing].map(([name, found]) => {
-      const every = (type: string, test: (values: Values) => boolean) =>
-        (places.get(name) ?? []).every(
-          (place) =>
-            place.type !== type ||
-            place.files.every(({ known: { values } }) => test(values.get(place.own) as Values)),
-        );
-      return [name, unitedType(found, every)] as const;
-    }),
-  );
+  return found;
 }
 
-function unitedType(
-  found: ReadonlySet<string>,
-  every: (type: string, test: (values: Values) => boolean) => boolean,
-): string | undefined {
+function typesOf(places: readonly Place[]): Set<string> {
+  return new Set(places.map(({ type }) => type));
+}
+
+/** The type of a column, which has several. Undefined where they are objects, and DuckDB unites them. */
+function unitedType(places: readonly Place[]): string | undefined {
+  const found = typesOf(places);
+  const every = (type: string, test: (values: Values) => boolean) =>
+    places.every(
+      (place) =>
+        place.type !== type ||
+        place.files.every(({ known: { values } }) => test(values.get(place.own) as Values)),
+    );
   // A column without a value got that type for want of another: it fits every one.
   const empty = found.has("VARCHAR") && every("VARCHAR", (values) => values.empty);
   const types = [...found].filter((type) => !(empty && type === "VARCHAR"));

@@ -197,14 +197,16 @@ export async function findStale(
     const most = force
       ? Number.POSITIVE_INFINITY
       : mostThatMayGo(counts.sources, counts.outputs - orphans.output);
+    /** Whether so many may be gone: then nothing is said of any until that is known. */
+    const doubtful = orphans.output > most;
     const gone: string[] = [];
     if (mirrorDeletes) {
       let foreign = 0;
       await each(listings.orphans("output"), async (made) => {
-        if (orphans.output > most && gone.length > most) return;
+        if (gone.length > most) return;
         const key = await sourceOf(made);
         if (key === undefined) foreign += 1;
-        else if (orphans.output > most) gone.push(key);
+        else if (doubtful) gone.push(key);
         else await tell("gone", key);
       });
       if (gone.length > most) counts.spared = orphans.output - foreign;
