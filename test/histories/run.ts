@@ -7,6 +7,7 @@ import { Engine } from "../../app/engine/engine.ts";
 import { startEmulator } from "../../cli/rehearsal/emulator.ts";
 import { emulatorClient, newBucket } from "../s3/emulator.ts";
 import { WatchingProxy } from "../s3/proxy.ts";
+import { contents } from "./check.ts";
 import { quiesce } from "./events.ts";
 import { accidents, type RealCommand, RealWorld } from "./real-world.ts";
 import { faults } from "./turnstile.ts";
@@ -72,12 +73,38 @@ const lost = {
   arbitrary: fc.record({ do: fc.constant("lose" as const), event: small }),
 };
 const vanish = { weight: 1, arbitrary: fc.constant({ do: "vanish" as const }) };
+const put = (source: number, content: number): Command => ({
+  do: "put",
+  source,
+  content,
+  skewHours: 0,
+});
+const [readable, unreadable] = [true, false].map((is) =>
+  fc.constantFrom(...contents.flatMap(({ rows }, at) => ((rows !== undefined) === is ? [at] : []))),
+) as [fc.Arbitrary<number>, fc.Arbitrary<number>];
+/** Rows of a good version beside the rejection of a newer one: too rare by chance, and what is most easily lost. */
+const spoilt = fc
+  .tuple(small, readable, unreadable)
+  .map(([source, good, bad]): Command[] => [
+    put(source, good),
+    { do: "quiet" },
+    put(source, bad),
+    { do: "quiet" },
+  ]);
 // Where no event is lost, all must be right without a sweep.
-const history = fc.oneof(
-  ...[fc.oneof(...usual), fc.oneof(...usual, lost, vanish)].map((command) =>
-    fc.array(command, { maxLength: 60, size: "max" }),
-  ),
-);
+const history = fc
+  .oneof(
+    ...[usual, [...usual, lost, vanish]].map((commands) =>
+      fc.array(
+        fc.oneof(
+          { weight: 30, arbitrary: fc.oneof(...commands).map((command) => [command]) },
+          { weight: 1, arbitrary: spoilt },
+        ),
+        { maxLength: 60, size: "max" },
+      ),
+    ),
+  )
+  .map((groups) => groups.flat());
 
 const misfortune = {
   handler: fc.nat({ max: 1 }),

@@ -23,6 +23,8 @@ export type Command =
   | { do: "lose"; event: number }
   /** All sources are gone, as is who would tell of it: a disk that is not mounted. */
   | { do: "vanish" }
+  /** Handlers end, and what is under way arrives. */
+  | { do: "quiet" }
   | { do: "sweep" }
   | { do: "step"; handler: number; call: number; fault: Fault }
   /** Lets a handler go on to its end. */
@@ -118,6 +120,9 @@ export class World {
         for (const key of sources) this.#bucket.remove(key);
         while (this.events.waiting > 0) this.events.lose(0);
         this.events.lost = true;
+        return;
+      case "quiet":
+        await this.drain();
         return;
       case "sweep":
         this.sweep(false);
