@@ -104,6 +104,14 @@ function readableError(error: PlainError): string {
   return `${error.code}: ${error.message}${because}`;
 }
 
+/** Text as it is, unless it would begin a line of its own, or tell the terminal something: keys are what strangers call their files. */
+function readableValue(value: unknown): string {
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return text.replace(/\p{Cc}/gu, (found) => {
+    return `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
+}
+
 const readable = winston.format.printf((line) => {
   const { level, message, timestamp, service, cold_start, function_name, ...rest } = line;
   delete rest["function_request_id"];
@@ -112,7 +120,7 @@ const readable = winston.format.printf((line) => {
   const extra = said.map(([key, value]) =>
     key === "error"
       ? `\n    ${readableError(value as PlainError)}`
-      : ` ${key}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+      : ` ${key}=${readableValue(value)}`,
   );
   return `${String(timestamp).slice(11, 23)} ${level} ${message}${extra.join("")}`;
 });

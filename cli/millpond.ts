@@ -45,6 +45,9 @@ for (const load of wanted) {
   if (command !== undefined) program.addCommand(command.copyInheritedSettings(program));
 }
 
+/** Of errors that are no failure of the command itself. */
+const exitCodes: Readonly<Record<string, number>> = { environment: 2, architecture: 3 };
+
 try {
   await program.parseAsync();
 } catch (error) {
@@ -62,7 +65,7 @@ function report(error: unknown): number {
     // Whoever interrupts knows, and what was interrupted has said so.
     if (error.code === "interrupted") return 130;
     process.stderr.write(`error: ${error.message}\n`);
-    return error.code === "architecture" ? 3 : 1;
+    return exitCodes[error.code] ?? 1;
   }
   process.stderr.write(`${(error as Error)?.stack ?? String(error)}\n`);
   return 1;

@@ -76,7 +76,10 @@ async function sweep(options: SweepOptions): Promise<SweepSummary> {
   const quiet = process.env[environmentNames.logLevel] === undefined;
   if (quiet) logger.level = "warn";
   const pond = await openPond(readSettings(environment), logger);
-  const bar = progressBar("sweeping [{bar}] {value} of {total} files, {stale} to ingest");
+  if (force && !pond.sweep.mirrorDeletes) {
+    process.stderr.write("--force changes nothing here: without mirrorDeletes no rows go\n");
+  }
+  const bar = progressBar("sweeping [{bar}] {sum}, {stale} to ingest");
   // Where keys go to the same terminal they are the progress.
   const watched = process.stderr.isTTY && !(dryRun && process.stdout.isTTY);
   const stop = (signal: NodeJS.Signals) => {
@@ -90,7 +93,8 @@ async function sweep(options: SweepOptions): Promise<SweepSummary> {
   // Of a dry run the keys are all, and nobody reads them.
   if (dryRun) process.stdout.once("error", () => void pond.close().finally(() => process.exit(0)));
   if (watched) {
-    bar.start(0, 0, { stale: 0 });
+    // How many there are is not known yet: of none, the bar would be full.
+    bar.start(1, 0, { sum: "listing", stale: 0 });
     // It would be written across the bar. What was rejected is in its records, and what failed is said at the end.
     logger.silent = quiet;
   }
@@ -107,9 +111,14 @@ async function sweep(options: SweepOptions): Promise<SweepSummary> {
         onStale: (key) => {
           if (dryRun) process.stdout.write(json ? `${JSON.stringify({ key })}\n` : `${key}\n`);
         },
-        onProgress: (counts, { done, of = counts.sources }) => {
-          bar.setTotal(of);
-          bar.update(Math.min(of, done), { stale: staleOf(counts) });
+        onProgress: (counts, { done, of }) => {
+          const stale = staleOf(counts);
+          if (of === undefined) {
+            bar.update(0, { sum: `listing: ${countText(counts.sources, "file")}`, stale });
+          } else {
+            bar.setTotal(of);
+            bar.update(Math.min(of, done), { sum: `${done} of ${countText(of, "file")}`, stale });
+          }
         },
       },
     );
@@ -125,7 +134,7 @@ async function sweep(options: SweepOptions): Promise<SweepSummary> {
 async function environmentOf(dir: string | undefined, stackName: string | undefined) {
   if (stackName === undefined) {
     const { kind, name } = storeFor(dir);
-    if (kind === "folder" && !fs.existsSync(name)) {
+    if (kind === "folder" && !fs.statSync(name, { throwIfNoEntry: false })?.isDirectory()) {
       throw new UsageError(`there is no folder ${name}: --dir <folder>, or s3://<bucket>`);
     }
     const parts = [prefixes.inbox, prefixes.lake].map((prefix) => path.join(name, prefix));
@@ -153,6 +162,7 @@ function summaryText(summary: SweepSummary, dryRun: boolean): string {
     summary.spared === 0
       ? ""
       : `\n${countText(summary.spared, "output")} without a file stay, as most of the inbox is gone: --force deletes them`;
+  if (staleOf(summary) === 0) return `${found}\nnothing to ingest${spared}`;
   if (dryRun) return `${found}\nto ingest: ${why}${spared}`;
   const outcomes = Object.entries(ingested ?? {})
     .filter(([, count]) => count > 0)

@@ -34,7 +34,7 @@ describe("createLogger", () => {
     import { createLogger, withInvocationKeys } from ${JSON.stringify(fileURLToPath(new URL("../app/logger.ts", import.meta.url)))};
     const logger = createLogger({ environment: process.env });
     logger.debug("hidden by default");
-    logger.info("one", { rows: 1, text: "line\\nbreak" });
+    logger.info("one", { rows: 1, text: "line\\nbreak\\u009b1m" });
     withInvocationKeys({ xray_trace_id: "t1" }, () =>
       withInvocationKeys({ function_request_id: "r1" }, () => logger.warn("two")));
     logger.error("three", { error: new Error("broken", { cause: new Error("root") }) });
@@ -61,7 +61,7 @@ describe("createLogger", () => {
       expect(line["service"]).to.equal("millpond");
       expect(Date.parse(line["timestamp"] as string)).to.be.closeTo(Date.now(), 60_000);
     }
-    expect(lines[0]).to.include({ level: "info", rows: 1, text: "line\nbreak" });
+    expect(lines[0]).to.include({ level: "info", rows: 1, text: "line\nbreak\u009b1m" });
     expect(lines.map((line) => line["function_request_id"])).to.deep.equal([
       undefined,
       "r1",
@@ -98,7 +98,9 @@ describe("createLogger", () => {
     const { stdout, err, stderr } = await run({});
 
     expect(stdout).to.equal("");
-    expect(err[0]).to.match(/^\d\d:\d\d:\d\d\.\d{3} info one rows=1 text=line$/);
+    expect(err[0]).to.match(
+      /^\d\d:\d\d:\d\d\.\d{3} info one rows=1 text=line\\u000abreak\\u009b1m$/,
+    );
     expect(stderr).to.match(/Error: broken\n\s+at /);
     expect(stderr).to.contain("\n    store-denied: S3 refused\n    because: disk-full: no room\n");
     expect(stderr).to.not.contain("\u001b[");

@@ -56,6 +56,27 @@ describe("millpond sweep", () => {
     expect(await fs.readdir(folder)).to.deep.equal([]);
   });
 
+  it("takes a file, or a setting that is none, for a wrong call", async () => {
+    const file = await runCli(["sweep", "--dir", path.join(folder, "inbox/t/a.csv")]);
+    const setting = await runCli(["sweep", "--dir", folder], {
+      env: { ...process.env, MILLPOND_MIRROR_DELETES: "yes" },
+    });
+
+    expect(file.stderr).to.contain("there is no folder");
+    expect(setting.stderr).to.contain('MILLPOND_MIRROR_DELETES must be true or false, got "yes"');
+    expect([file.code, setting.code]).to.deep.equal([2, 2]);
+  });
+
+  it("says that --force does nothing where no rows go", async () => {
+    const without = await sweep("--dry-run", "--force");
+    const withIt = await runCli(["sweep", "--dir", folder, "--dry-run", "--force"], {
+      env: { ...process.env, MILLPOND_MIRROR_DELETES: "true" },
+    });
+
+    expect(without.stderr).to.contain("--force changes nothing here");
+    expect(withIt.stderr).not.to.contain("--force");
+  });
+
   it("says what else it did when rows were to go with the whole inbox", async () => {
     await sweep();
     await fs.rm(path.join(folder, "inbox/t"), { recursive: true });
@@ -72,6 +93,7 @@ describe("millpond sweep", () => {
   it("ingests it, and says what became of it; and nothing the next time", async () => {
     const first = await sweep();
     const second = await sweep("--json");
+    const third = await sweep();
 
     expect(first.stderr).to.contain(
       "ingested 2 (2 new, 0 changed, 0 gone): 1 converted, 1 rejected",
@@ -81,6 +103,7 @@ describe("millpond sweep", () => {
       ...{ sources: 2, outputs: 1, rejections: 1, looked: 2, announced: 0 },
       ...{ stale: { missing: 0, outdated: 0, gone: 0 }, spared: 0 },
     });
+    expect(third.stderr).to.contain("nothing to ingest");
     expect([first.code, second.code]).to.deep.equal([0, 0]);
   });
 });

@@ -141,6 +141,33 @@ describe("Engine", () => {
     expect(await fs.readdir(spilled)).to.deep.equal([]);
   });
 
+  it("keeps such a one apart though its next worker dies before it has it", async () => {
+    const children = async () => {
+      const text = await fs.readFile(`/proc/self/task/${process.pid}/children`, "utf8");
+      return text.split(" ").filter(Boolean).map(Number);
+    };
+    await engine.start();
+    const underWay = rejection(ask(endless));
+    const first = engine.pid as number;
+    const known = await children();
+    await untilBusy(first);
+    process.kill(first, "SIGKILL");
+    let unsent: number | undefined;
+    while (unsent === undefined) {
+      unsent = (await children()).find((pid) => !known.includes(pid));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    process.kill(unsent, "SIGKILL");
+    const apart = await startedAs(2);
+
+    expect(apart).not.to.be.oneOf([first, unsent]);
+    // The shared one would be known by now.
+    expect(engine.pid).to.equal(undefined);
+    expect((await ask("SELECT 7 AS next")).text).to.equal('{"next":7}\n');
+    process.kill(apart, "SIGKILL");
+    expect((await underWay).code).to.equal("engine-died");
+  });
+
   it("is asked again when workers die before they have a request", async () => {
     const underWay = rejection(ask("SELECT 1"));
     process.kill(engine.pid as number, "SIGKILL");
