@@ -1,5 +1,5 @@
 import { MillpondError } from "../errors.ts";
-import { allowedFunctions, allowedTableFunctions } from "./allowed-functions.ts";
+import { allowedFunctions, allowedTableFunctions, type CalledFor, denialOf } from "./functions.ts";
 import { foldName } from "./quote.ts";
 
 /**
@@ -161,10 +161,7 @@ function checkTableFunction(node: JsonObject): void {
   const called = node["function"] as JsonObject;
   const name = folded(called?.["function_name"]);
   if (called?.["class"] !== "FUNCTION" || !allowedTableFunctions.has(name)) {
-    throw refuse(
-      `the table function ${name} can't stand in a query: tables are named, and GET /tables lists them`,
-      { function: name },
-    );
+    throw refuseFunction(name, "relation");
   }
 }
 
@@ -175,8 +172,16 @@ function checkFunction(node: JsonObject): void {
     !["", "main"].includes(text(node["schema"])) || !["", "system"].includes(text(node["catalog"]));
   const known = allowedFunctions.has(folded(name)) || allowedTableFunctions.has(folded(name));
   if (qualified || !known) {
-    throw refuse(`the function ${name} can't stand in a query`, { function: name });
+    throw refuseFunction(name, "value");
   }
+}
+
+function refuseFunction(name: string, calledFor: CalledFor): MillpondError {
+  const why = denialOf(folded(name), calledFor);
+  return refuse(
+    `the function ${name} can't stand in a query${why === undefined ? "" : `: it ${why}`}`,
+    { function: name },
+  );
 }
 
 function text(value: Json | undefined): string {

@@ -273,6 +273,17 @@ describe("reviewSql", () => {
     });
   });
 
+  it("says why, where somebody has looked at the function", async () => {
+    for (const [sql, why] of [
+      ["FROM read_text('/etc/passwd')", /read_text can't stand in a query: it reads files; tables/],
+      ["SELECT Current_Setting('x')", /current_setting can't .*: it tells of settings/],
+      ["SELECT icu_collate_de('x')", /: it is DuckDB's own/],
+      ["SELECT no_such_function('x')", /the function no_such_function can't stand in a query$/],
+    ] as const) {
+      expect((await refusal(sql)).message).to.match(why);
+    }
+  });
+
   describe("of tables", () => {
     // The caller of the review refuses the names that are no table's.
     const pathTables: [string, string[]][] = [

@@ -1,7 +1,8 @@
 /**
- * Functions that a caller's SQL may name. Each of them computes from its arguments alone: none reads a file, a setting,
- * the catalog or the clock of another session, runs SQL from text, waits, or writes. What stands nowhere here is
- * refused, so a new DuckDB brings nothing new to a caller until somebody has looked at it.
+ * All functions that DuckDB has: those that a caller's SQL may name, and the others by why it may not. Each of the first kind
+ * computes from its arguments alone: none reads a file, a setting, the catalog or the clock of another session, runs SQL from
+ * text, waits, or writes. What stands nowhere here is refused, too, and a test fails until somebody has looked at it: so a new
+ * DuckDB brings nothing new to a caller.
  */
 
 const words = (text: string) => text.trim().split(/\s+/);
@@ -109,3 +110,112 @@ export const allowedTableFunctions: ReadonlySet<string> = new Set([
   "range",
   "unnest",
 ]);
+
+/** What a query calls a function for: a value, or a relation in FROM. */
+export type CalledFor = "value" | "relation";
+
+interface Denial {
+  /** As it goes on from "the function … can't stand in a query: it …". */
+  why: string;
+  /** Lower-case, and sorted out by what calls them. A pattern is for names of which each language has one. */
+  value?: readonly (string | RegExp)[];
+  relation?: readonly string[];
+}
+
+const denials: readonly Denial[] = [
+  {
+    why: "reads files; tables are named, and GET /tables lists them",
+    relation: words(`
+      arrow_scan arrow_scan_dumb glob parquet_bloom_probe parquet_file_metadata parquet_full_metadata parquet_kv_metadata
+      parquet_metadata parquet_scan parquet_schema read_blob read_csv read_csv_auto read_duckdb read_json read_json_auto
+      read_json_objects read_json_objects_auto read_ndjson read_ndjson_auto read_ndjson_objects read_parquet read_text
+      seq_scan sniff_csv
+    `),
+  },
+  {
+    why: "tells of settings, secrets, logs or the machine",
+    value: words("current_setting getvariable pg_conf_load_time pg_postmaster_start_time version"),
+    relation: words(`
+      duckdb_connection_count duckdb_external_file_cache duckdb_log_contexts duckdb_logs duckdb_logs_parsed duckdb_memory
+      duckdb_optimizers duckdb_prepared_statements duckdb_profiling_settings duckdb_secret_types duckdb_secrets
+      duckdb_settings duckdb_temporary_files duckdb_variables pragma_database_size pragma_metadata_info pragma_platform
+      pragma_storage_info pragma_user_agent pragma_version which_secret
+    `),
+  },
+  {
+    why: "tells of the session, which is nobody's: each query has its own",
+    value: words(`
+      current_catalog current_connection_id current_database current_query current_query_id current_role current_schema
+      current_schemas current_transaction_id current_user in_search_path inet_client_addr inet_client_port
+      inet_server_addr inet_server_port pg_is_other_temp_schema pg_my_temp_schema session_user txid_current user
+    `),
+  },
+  {
+    why: "tells of the catalog; GET /tables lists the tables and their columns",
+    value: words(`
+      col_description format_pg_type format_type get_block_size has_any_column_privilege has_column_privilege
+      has_database_privilege has_foreign_data_wrapper_privilege has_function_privilege has_language_privilege
+      has_schema_privilege has_sequence_privilege has_server_privilege has_table_privilege has_tablespace_privilege
+      map_to_pg_oid obj_description pg_collation_is_visible pg_conversion_is_visible pg_function_is_visible
+      pg_get_constraintdef pg_get_expr pg_get_viewdef pg_has_role pg_opclass_is_visible pg_operator_is_visible
+      pg_opfamily_is_visible pg_table_is_visible pg_ts_config_is_visible pg_ts_dict_is_visible
+      pg_ts_parser_is_visible pg_ts_template_is_visible pg_type_is_visible shobj_description
+    `),
+    relation: words(`
+      duckdb_approx_database_count duckdb_columns duckdb_constraints duckdb_coordinate_systems duckdb_databases
+      duckdb_dependencies duckdb_extensions duckdb_functions duckdb_indexes duckdb_keywords duckdb_schemas
+      duckdb_sequences duckdb_table_sample duckdb_tables duckdb_types duckdb_views icu_calendar_names pg_timezone_names
+      pragma_collations pragma_show pragma_table_info
+    `),
+  },
+  {
+    why: "runs SQL from a text, or takes it apart",
+    value: words("json_deserialize_sql json_serialize_plan json_serialize_sql"),
+    relation: words(
+      "check_peg_parser json_execute_serialized_sql query query_table sql_auto_complete",
+    ),
+  },
+  {
+    why: "reads a table that its argument names: name it in FROM, and call the aggregate",
+    relation: words("histogram histogram_values"),
+  },
+  { why: "waits", value: words("pg_sleep sleep_ms") },
+  {
+    why: "changes something",
+    value: words("currval nextval setseed write_log"),
+    relation: words(`
+      checkpoint disable_logging disable_peg_parser disable_profiling enable_logging enable_peg_parser enable_profiling
+      force_checkpoint truncate_duckdb_logs
+    `),
+  },
+  {
+    why: "is for geometries, which no answer has a form for",
+    value: words(`
+      st_asbinary st_astext st_aswkb st_aswkt st_crs st_geomfromwkb st_intersects_extent st_setcrs
+    `),
+  },
+  {
+    why: "is DuckDB's own, for what it makes of queries",
+    value: [
+      /^__internal_(de)?compress_/,
+      /^icu_collate_/,
+      ...words(`
+        can_cast_implicitly cast_to_type combine create_sort_key finalize get_type icu_sort_key make_type
+        parse_duckdb_log_message remap_struct replace_type stats timetz_byte_comparable variant_bytes_to_variant
+        variant_normalize variant_to_parquet_variant vector_type
+      `),
+    ],
+    relation: words("repeat repeat_row summary test_all_types test_vector_types"),
+  },
+];
+
+/**
+ * Why a function that DuckDB has can't stand in a query.
+ * @param name lower-case
+ * @returns undefined for one that nobody has looked at, or that may
+ */
+export function denialOf(name: string, calledFor: CalledFor): string | undefined {
+  return denials.find((denial) =>
+    denial[calledFor]?.some((one) => (typeof one === "string" ? one === name : one.test(name))),
+  )?.why;
+}
