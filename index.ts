@@ -79,7 +79,8 @@ const query = new ContainerFunction("query", {
     ...environment,
     [environmentNames.diskMiB]: spillMiB(stage.query),
     [environmentNames.queryDeadlineSeconds]: String(stage.query.timeoutSeconds - 4),
-    [environmentNames.auth]: stage.api.auth === "token" ? "token" : "none",
+    [environmentNames.auth]: stage.api.auth,
+    [environmentNames.adHocSql]: String(stage.api.adHocSql),
     [environmentNames.secrets]: secrets.prefix,
   },
 });

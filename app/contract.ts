@@ -45,17 +45,22 @@ export const environmentNames = {
   eventTopics: "MILLPOND_EVENT_TOPICS",
   /** Whether the rows of a source go with it: `true` or `false`. @default false */
   mirrorDeletes: "MILLPOND_MIRROR_DELETES",
-  /** Who may query: `token`, whoever sends one of the secret `tokens`; `none`, whoever gets here. @default token for a bucket, none for a folder */
+  /**
+   * Who may query: `token`, whoever sends one of the secret `tokens`; `iam`, whoever API Gateway says it has checked; `none`, whoever
+   * gets here. @default token for a bucket, none for a folder
+   */
   auth: "MILLPOND_AUTH",
   /** What the stage's functions run on: `arm64` or `x86_64`. Set by the stack. */
   architecture: "MILLPOND_ARCHITECTURE",
   /** What the image was built for, as Docker says it: `arm64` or `amd64`. Set by the image. */
   imageArchitecture: "MILLPOND_IMAGE_ARCHITECTURE",
+  /** Whether callers may send SQL of their own: `true` or `false`, and then there are saved queries alone. @default true */
+  adHocSql: "MILLPOND_AD_HOC_SQL",
   /** Folder of saved queries, one `.sql` file each. @default the repository's `queries/` */
   queries: "MILLPOND_QUERIES",
   /** Memory in MiB that one engine may plan with, outside Lambda. @default a quarter of the machine's, at most 4096 */
   memoryMiB: "MILLPOND_MEMORY_MIB",
-  /** Disk in MiB that the engine may spill to. @default 10240, in Lambda 512 */
+  /** Disk in MiB that the engine may spill to, and that one answer may take beside. @default 10240, in Lambda 512 */
   diskMiB: "MILLPOND_DISK_MIB",
   /** Seconds that one query may take, planning included. @default 25 */
   queryDeadlineSeconds: "MILLPOND_QUERY_DEADLINE_SECONDS",
@@ -63,11 +68,10 @@ export const environmentNames = {
   logLevel: "LOG_LEVEL",
 } as const;
 
-/** Settings of the stack that say what the ingest function has. Pulumi.yaml describes them. */
-export const ingestSettings = {
-  memory: "ingestMemoryMiB",
-  disk: "ingestDiskMiB",
-  time: "ingestTimeoutSeconds",
+/** Settings of the stack that say what these functions have. Pulumi.yaml describes them. */
+export const sizeSettings = {
+  ingest: { memory: "ingestMemoryMiB", disk: "ingestDiskMiB", time: "ingestTimeoutSeconds" },
+  query: { memory: "queryMemoryMiB", disk: "queryDiskMiB", time: "queryTimeoutSeconds" },
 } as const;
 
 /** The `service` key of every log line. */
@@ -87,6 +91,11 @@ export const topicArnPattern = /^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w.-]+$/;
 
 /** Characters of the shortest token that counts as one. */
 export const leastTokenLength = 16;
+
+/** Whether a value can be a token: what nobody guesses, and a header can carry. */
+export function isToken(value: unknown): value is string {
+  return typeof value === "string" && value.length >= leastTokenLength && /^\S+$/.test(value);
+}
 
 /**
  * What a stage's functions run on, by Lambda's names, and what others call it. Everything that depends on the

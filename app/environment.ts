@@ -5,9 +5,9 @@ import * as v from "valibot";
 import {
   bucketNamePattern,
   type Environment,
-  ingestSettings,
   environmentNames as names,
   privateFolder,
+  sizeSettings,
   topicArnPattern,
 } from "./contract.ts";
 import { MillpondError } from "./errors.ts";
@@ -26,8 +26,10 @@ export interface Settings {
   /** Absolute path of a folder for what nobody needs after the process: of the same file system as a pond in a folder. */
   scratch: string;
   extensions: Extensions;
-  /** Who may query: whoever sends one of the stage's tokens, or whoever gets here. */
-  auth: "token" | "none";
+  /** Who may query: whoever sends one of the stage's tokens, whoever API Gateway says it has checked, or whoever gets here. */
+  auth: "token" | "iam" | "none";
+  /** Whether callers may send SQL of their own. */
+  adHocSql: boolean;
   /** ARN of the topic on which `sweep` announces. Undefined: it hands over to `ingest` itself. */
   topic: string | undefined;
   /** ARNs of the topics whose events count. Undefined: any topic's. */
@@ -44,8 +46,8 @@ export interface Settings {
   diskMiB: number;
   /** Processors that one engine may use. */
   threads: number;
-  /** Which setting gives a file more of what it needs: the stack's on Lambda, elsewhere the environment's. */
-  raise: Readonly<Partial<Record<Limit, string>>>;
+  /** Which setting gives a file, or a query, more of what it needs: the stack's on Lambda, elsewhere the environment's. */
+  raise: Readonly<Record<"ingest" | "query", Readonly<Partial<Record<Limit, string>>>>>;
   /** Milliseconds from a query's arrival to its answer. */
   queryDeadlineMs: number;
 }
@@ -59,6 +61,11 @@ const wholeNumber = (name: string, least: number, most: number) =>
       v.minValue(least, (issue) => `${name} must be at least ${least}, got ${issue.input}`),
       v.maxValue(most, (issue) => `${name} must be at most ${most}, got ${issue.input}`),
     ),
+  );
+
+const flag = (name: string) =>
+  v.optional(
+    v.picklist(["true", "false"], (issue) => `${name} must be true or false, got "${issue.input}"`),
   );
 
 const absolutePath = (name: string) =>
@@ -136,18 +143,14 @@ const schema = v.object({
       ),
     ),
   ),
-  [names.mirrorDeletes]: v.optional(
-    v.picklist(
-      ["true", "false"],
-      (issue) => `${names.mirrorDeletes} must be true or false, got "${issue.input}"`,
-    ),
-  ),
+  [names.mirrorDeletes]: flag(names.mirrorDeletes),
   [names.auth]: v.optional(
     v.picklist(
-      ["token", "none"],
-      (issue) => `${names.auth} must be token or none, got "${issue.input}"`,
+      ["token", "iam", "none"],
+      (issue) => `${names.auth} must be token, iam or none, got "${issue.input}"`,
     ),
   ),
+  [names.adHocSql]: flag(names.adHocSql),
   AWS_ENDPOINT_URL: endpointUrl("AWS_ENDPOINT_URL"),
   AWS_ENDPOINT_URL_S3: endpointUrl("AWS_ENDPOINT_URL_S3"),
   [names.queries]: v.optional(absolutePath(names.queries)),
@@ -189,6 +192,7 @@ export function readSettings(environment: Environment): Settings {
         : path.join(os.tmpdir(), "millpond"),
     extensions: extensionsFrom(environment),
     auth: found[names.auth] ?? (store.kind === "bucket" ? "token" : "none"),
+    adHocSql: found[names.adHocSql] !== "false",
     topic: found[names.topic],
     eventTopics: found[names.eventTopics],
     mirrorDeletes: found[names.mirrorDeletes] === "true",
@@ -205,14 +209,24 @@ export function readSettings(environment: Environment): Settings {
         : Math.max(1, Math.ceil(lambdaMiB / memoryPerProcessorMiB)),
     raise:
       lambdaMiB === undefined
-        ? { memory: names.memoryMiB, disk: names.diskMiB }
-        : {
-            memory: `pulumi config set ${ingestSettings.memory}`,
-            disk: `pulumi config set ${ingestSettings.disk}`,
-            time: `pulumi config set ${ingestSettings.time}`,
-          },
+        ? {
+            ingest: { memory: names.memoryMiB, disk: names.diskMiB },
+            query: {
+              memory: names.memoryMiB,
+              disk: names.diskMiB,
+              time: names.queryDeadlineSeconds,
+            },
+          }
+        : { ingest: commands(sizeSettings.ingest), query: commands(sizeSettings.query) },
     queryDeadlineMs: (found[names.queryDeadlineSeconds] ?? 25) * 1000,
   };
+}
+
+/** As the operator of a stack raises each. */
+function commands(settings: Readonly<Record<Limit, string>>): Record<Limit, string> {
+  const { memory, disk, time } = settings;
+  const command = (setting: string) => `pulumi config set ${setting}`;
+  return { memory: command(memory), disk: command(disk), time: command(time) };
 }
 
 function storeLocation(text: string, endpoint: string | undefined): StoreLocation {

@@ -11,7 +11,7 @@ import type { IngestParts } from "./flow/ingest.ts";
 import { LargeAnswers } from "./flow/large-answers.ts";
 import { SavedQueries } from "./flow/saved-queries.ts";
 import type { SweepParts } from "./flow/sweep.ts";
-import { createHttpApp } from "./http/app.ts";
+import { createHttpApp, type Guard } from "./http/app.ts";
 import { parseTokens, type Tokens } from "./http/tokens.ts";
 import type { Logger } from "./logger.ts";
 import { PinnedCopies } from "./store/pinned-copies.ts";
@@ -100,7 +100,7 @@ export async function openPond(
           totalBytes: copiesMiB * mebibyte,
         });
   const catalog = new Catalog(store, queryEngine, copies);
-  const tokens = await tokensFrom(settings, given);
+  const guard = await guardFrom(settings, given);
 
   return {
     logger,
@@ -111,7 +111,11 @@ export async function openPond(
       engine: ingestEngine,
       workspace: folders.ingest,
       mirrorDeletes: settings.mirrorDeletes,
-      limits: { memoryMiB: settings.memoryMiB, diskMiB: settings.diskMiB, raise: settings.raise },
+      limits: {
+        memoryMiB: settings.memoryMiB,
+        diskMiB: settings.diskMiB,
+        raise: settings.raise.ingest,
+      },
     },
     sweep: {
       store,
@@ -127,9 +131,15 @@ export async function openPond(
       saved: new SavedQueries(settings.queries),
       workspace: folders.answers,
       logger,
-      deadlineMs: settings.queryDeadlineMs,
+      limits: {
+        deadlineMs: settings.queryDeadlineMs,
+        memoryMiB: settings.memoryMiB,
+        diskMiB: settings.diskMiB,
+        raise: settings.raise.query,
+      },
       large,
-      tokens,
+      guard,
+      adHocSql: settings.adHocSql,
     }),
     publish:
       settings.topic === undefined
@@ -141,7 +151,7 @@ export async function openPond(
       },
       query: async () => {
         const parts: Promise<unknown>[] = [queryEngine.start()];
-        if (tokens !== undefined) parts.push(tokens());
+        if (guard.kind === "token") parts.push(guard.tokens());
         await Promise.allSettled(parts.map((part) => before(Date.now() + warmMs, part)));
       },
     },
@@ -182,21 +192,19 @@ async function openStore(settings: Settings, scratch: string): Promise<OpenStore
   return { store, bucket: location.bucket, remote, large: new LargeAnswers(store) };
 }
 
-/** Undefined where nobody is asked for a token. */
-async function tokensFrom(
-  settings: Settings,
-  given: Tokens | undefined,
-): Promise<(() => Promise<Tokens>) | undefined> {
-  if (given !== undefined) return () => Promise.resolve(given);
-  if (settings.auth === "none") return undefined;
+async function guardFrom(settings: Settings, given: Tokens | undefined): Promise<Guard> {
+  if (given !== undefined) return { kind: "token", tokens: () => Promise.resolve(given) };
+  if (settings.auth !== "token") return { kind: settings.auth };
   const { secrets: prefix } = settings;
   if (prefix === undefined) {
     const problem = `${environmentNames.secrets} is not set: give the prefix of the stage's secrets, or ${environmentNames.auth}=none`;
-    return () => Promise.reject(new MillpondError("environment", problem));
+    const error = new MillpondError("environment", problem);
+    return { kind: "token", tokens: () => Promise.reject(error) };
   }
   const { Secrets } = await import("./secrets.ts");
   const secrets = new Secrets({ prefix });
-  return async () => parseTokens(await secrets.get(secretNames.tokens));
+  const tokens = async () => parseTokens(await secrets.get(secretNames.tokens));
+  return { kind: "token", tokens };
 }
 
 /** What DuckDB may plan with: the rest is for the two processes around it, and for what it doesn't count. */

@@ -2,13 +2,22 @@ import type { Socket } from "node:net";
 import { type ServerType, serve } from "@hono/node-server";
 import { MillpondError } from "../app/errors.ts";
 import { handler as hello } from "../app/functions/hello.ts";
+import { problemResponse } from "../app/http/problem.ts";
 import type { Pond } from "../app/pond.ts";
 import { localContext } from "./local-context.ts";
+import { unwelcome } from "./local-guard.ts";
 
 export interface LocalServer {
   url: string;
   /** Answers what is under way, and drops every other connection. */
   close(): Promise<void>;
+}
+
+export interface LocalServerOptions {
+  host: string;
+  port: number;
+  /** Which requests may call it by, beside localhost, the host and addresses. */
+  names: readonly string[];
 }
 
 /**
@@ -17,13 +26,19 @@ export interface LocalServer {
  */
 export async function serveLocal(
   pond: Pond,
-  { host, port }: { host: string; port: number },
+  { host, port, names }: LocalServerOptions,
 ): Promise<LocalServer> {
+  const known = new Set(["localhost", host, ...names].map((name) => name.toLowerCase()));
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
   const server = serve(
     {
-      fetch: (request) =>
-        new URL(request.url).pathname === "/hello" ? greet(request) : pond.http.fetch(request),
+      fetch: (request, environment) => {
+        const refusal = unwelcome(request, known);
+        if (refusal !== undefined) return problemResponse(refusal, undefined);
+        return new URL(request.url).pathname === "/hello"
+          ? greet(request)
+          : pond.http.fetch(request, environment);
+      },
       hostname: host,
       port,
     },

@@ -3,7 +3,13 @@ import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
-import { environmentNames, prefixes, privateFolder } from "../app/contract.ts";
+import {
+  environmentNames,
+  isToken,
+  leastTokenLength,
+  prefixes,
+  privateFolder,
+} from "../app/contract.ts";
 import { readSettings } from "../app/environment.ts";
 import { wrapObjectEvent } from "../app/events/s3-event.ts";
 import type { TableSummary } from "../app/flow/catalog.ts";
@@ -33,6 +39,8 @@ export interface LocalOptions {
   dir: string;
   port: number;
   host: string;
+  /** Names by which requests may call it, beside localhost and addresses. @default [] */
+  allowHost?: readonly string[];
   token?: string | undefined;
   fresh: boolean;
   sample: boolean;
@@ -52,6 +60,10 @@ export function localCommand(): Command {
       "--host <address>",
       "the address to listen on; beyond this machine it needs --token",
       loopback,
+    )
+    .option(
+      "--allow-host <name...>",
+      "answer to this name, too: a proxy's, or this machine's in its network",
     )
     .option("--token <token>", "ask for this token: Authorization: Bearer <token>")
     .option(
@@ -109,7 +121,11 @@ export async function startLocal(
       `--host ${options.host} lets other machines in: add --token <token>, which they then send`,
     );
   }
-  if (options.token === "") throw new UsageError("--token must not be empty");
+  if (options.token !== undefined && !isToken(options.token)) {
+    throw new UsageError(
+      `--token takes ${leastTokenLength} characters or more, without a space: openssl rand -hex 24`,
+    );
+  }
   const root = path.resolve(options.dir);
   const logger = processLogger();
   if (options.fresh && fs.existsSync(root) && !fs.existsSync(path.join(root, privateFolder))) {
@@ -134,7 +150,8 @@ export async function startLocal(
     for (const end of parts) await end();
   };
   try {
-    const server = await serveLocal(pond, options);
+    const { host, port, allowHost: names = [] } = options;
+    const server = await serveLocal(pond, { host, port, names });
     parts.unshift(async () => {
       await Promise.all([topic.drain(), server.close()]);
     });

@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+import fs from "node:fs";
 import path from "node:path";
 import { type BuildOptions, build } from "esbuild";
 
@@ -31,8 +33,23 @@ const common: BuildOptions = {
   banner: {
     js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
   },
+  // Answers to other code are other answers. Of what is read, not of what comes out, so that it is known before.
+  define: { millpondBuild: JSON.stringify(hashOf("app", "package-lock.json")) },
   logLevel: "warning",
 };
+
+function hashOf(...names: readonly string[]): string {
+  const hash = createHash("sha256");
+  const files = names.flatMap((name) =>
+    fs.statSync(name).isDirectory()
+      ? fs.readdirSync(name, { recursive: true, encoding: "utf8" }).map((f) => path.join(name, f))
+      : name,
+  );
+  for (const file of files.filter((one) => fs.statSync(one).isFile()).sort()) {
+    hash.update(`${file}\0`).update(fs.readFileSync(file));
+  }
+  return hash.digest("hex").slice(0, 16);
+}
 
 await build({
   ...common,

@@ -4,9 +4,10 @@ import {
   architectureNames,
   bucketNamePattern,
   environmentNames,
-  ingestSettings,
+  isToken,
   leastTokenLength,
   secretNames,
+  sizeSettings,
   topicArnPattern,
 } from "../app/contract.ts";
 
@@ -54,6 +55,8 @@ export interface StageConfig {
   api: {
     auth: ApiAuth;
     corsOrigins: string[];
+    /** Whether callers may send SQL of their own. */
+    adHocSql: boolean;
     requestsPerSecond: number;
     burst: number;
   };
@@ -206,16 +209,16 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
     logRetentionDays: read.oneOfNumbers("logRetentionDays", retentions, 30),
     tracing: read.flag("tracing", false),
     ingest: {
-      memoryMiB: read.number(ingestSettings.memory, 1769, 512, 10_240, "MiB"),
-      timeoutSeconds: read.number(ingestSettings.time, 300, 30, 900, "seconds"),
-      diskMiB: read.number(ingestSettings.disk, 4096, 512, 10_240, "MiB"),
+      memoryMiB: read.number(sizeSettings.ingest.memory, 1769, 512, 10_240, "MiB"),
+      timeoutSeconds: read.number(sizeSettings.ingest.time, 300, 30, 900, "seconds"),
+      diskMiB: read.number(sizeSettings.ingest.disk, 4096, 512, 10_240, "MiB"),
       concurrency: read.optionalNumber("ingestConcurrency", 1, 10_000, "executions"),
     },
     query: {
-      memoryMiB: read.number("queryMemoryMiB", 1769, 512, 10_240, "MiB"),
+      memoryMiB: read.number(sizeSettings.query.memory, 1769, 512, 10_240, "MiB"),
       // The API ends a request after 30 s.
-      timeoutSeconds: read.number("queryTimeoutSeconds", 29, 5, 29, "seconds"),
-      diskMiB: read.number("queryDiskMiB", 2048, 512, 10_240, "MiB"),
+      timeoutSeconds: read.number(sizeSettings.query.time, 29, 5, 29, "seconds"),
+      diskMiB: read.number(sizeSettings.query.disk, 2048, 512, 10_240, "MiB"),
       concurrency: read.optionalNumber("queryConcurrency", 1, 10_000, "executions"),
     },
     sweepEveryMinutes: read.number("sweepEveryMinutes", 60, 1, 1440, "minutes"),
@@ -231,6 +234,7 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
     api: {
       auth,
       corsOrigins,
+      adHocSql: read.flag("adHocSql", true),
       requestsPerSecond: read.number("requestsPerSecond", 50, 1, 10_000, "requests a second"),
       burst: read.number("burst", 100, 1, 5000, "requests"),
     },
@@ -245,14 +249,12 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
 
 /** One token, or a JSON object of them, as the functions take it: what they would refuse is refused before. */
 function usableTokens(text: string): boolean {
-  const usable = (token: unknown) =>
-    typeof token === "string" && token.length >= leastTokenLength && /^\S+$/.test(token);
-  if (!/^["{[]/.test(text.trim())) return usable(text.trim());
+  if (!/^["{[]/.test(text.trim())) return isToken(text.trim());
   try {
     const parsed: unknown = JSON.parse(text);
     if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) return false;
     const tokens = Object.values(parsed);
-    return tokens.length > 0 && tokens.every(usable);
+    return tokens.length > 0 && tokens.every(isToken);
   } catch {
     // The error would quote the text.
     return false;

@@ -70,7 +70,7 @@ describe("readSettings", () => {
       "must be a whole bucket, such as s3://bucket, got a part",
     ],
     ["AWS_ENDPOINT_URL_S3", "localhost:4566", "must be http://<host>[:<port>]"],
-    ["MILLPOND_AUTH", "None", 'must be token or none, got "None"'],
+    ["MILLPOND_AUTH", "None", 'must be token, iam or none, got "None"'],
     ["MILLPOND_SECRETS", "millpond", "must begin and end with a slash"],
     ["MILLPOND_EXTENSIONS", "ext", "must be an absolute path"],
     ["MILLPOND_MEMORY_MIB", "lots", 'must be a whole number, got "lots"'],

@@ -169,10 +169,12 @@ async function writeAnswer(
       const id = quoteIdentifier(name);
       return `${resultForm(id, columnType(type), request.format, mode)} AS ${id}`;
     });
-    const written = await runWith(
-      connection,
-      `COPY (SELECT ${select.join(", ")} FROM ${source}) TO ${quoteLiteral(request.output)} (${queryFormats[request.format].copy})`,
-      request.parameters,
+    const written = await notBeyond(request, connection, () =>
+      runWith(
+        connection,
+        `COPY (SELECT ${select.join(", ")} FROM ${source}) TO ${quoteLiteral(request.output)} (${queryFormats[request.format].copy})`,
+        request.parameters,
+      ),
     );
     return { rows: Number((await written.getRowsJS())[0]?.[0]) };
   };
@@ -182,6 +184,34 @@ async function writeAnswer(
     if (!messageOf(error).includes(unhopefulMarker)) throw error;
     return await write("exact");
   }
+}
+
+/** What is written from one look at an answer's size to the next is more than the disk should miss, and little enough. */
+const lookEveryMs = 20;
+
+/** Stops what writes an answer that is larger than it may be: DuckDB has no limit for that. */
+async function notBeyond<T>(
+  { output, mostBytes = Number.POSITIVE_INFINITY }: QueryRequest,
+  connection: DuckDBConnection,
+  write: () => Promise<T>,
+): Promise<T> {
+  let beyond = false;
+  const look = async () => {
+    const { size } = (await fs.stat(output).catch(() => undefined)) ?? { size: 0 };
+    beyond ||= size > mostBytes;
+    if (beyond) connection.interrupt();
+  };
+  const timer = setInterval(() => void look(), lookEveryMs);
+  try {
+    const written = await write();
+    await look();
+    if (!beyond) return written;
+  } catch (error) {
+    if (!beyond) throw error;
+  } finally {
+    clearInterval(timer);
+  }
+  throw new MillpondError("answer-too-large", `the answer has more than ${mostBytes} bytes`);
 }
 
 function columnType(type: DuckDBType): ColumnType {

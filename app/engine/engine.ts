@@ -40,6 +40,8 @@ export type EngineEvent =
 export interface RunOptions {
   /** Time after which the worker is killed, in ms since the epoch. @default - none */
   deadline?: number;
+  /** Aborted when nobody waits for the answer any more: as at a deadline. @default - never */
+  signal?: AbortSignal;
 }
 
 /** Work under way, kept until its answer is there, so that another worker can take it over. */
@@ -121,22 +123,28 @@ export class Engine {
       resolve,
       reject,
     };
+    const giveUp = (error: MillpondError) => {
+      const { worker } = pending;
+      pending.settled = true;
+      reject(error);
+      // One that was never told of it is not what is late.
+      if (worker?.pending.delete(id) && pending.sent) this.#kill(worker);
+    };
+    const { deadline, signal } = options;
     let timer: NodeJS.Timeout | undefined;
-    if (options.deadline !== undefined) {
-      const left = Math.max(0, options.deadline - Date.now());
-      timer = setTimeout(() => {
-        const { worker } = pending;
-        pending.settled = true;
-        reject(new MillpondError("deadline", "time is up: the engine was stopped"));
-        // One that was never told of it is not what is late.
-        if (worker?.pending.delete(id) && pending.sent) this.#kill(worker);
-      }, left);
+    if (deadline !== undefined) {
+      const late = new MillpondError("deadline", "time is up: the engine was stopped");
+      timer = setTimeout(() => giveUp(late), Math.max(0, deadline - Date.now()));
     }
+    const left = () => giveUp(new MillpondError("client-left", "nobody waits for the answer"));
+    signal?.addEventListener("abort", left);
     try {
-      this.#send(id, pending);
+      if (signal?.aborted) left();
+      else this.#send(id, pending);
       return await promise;
     } finally {
       clearTimeout(timer);
+      signal?.removeEventListener("abort", left);
       pending.settled = true;
       pending.worker?.pending.delete(id);
       pending.over.resolve();

@@ -69,6 +69,8 @@ export interface ReviewRequest {
 export interface ReviewResult {
   /** Names in the query that must be tables of the lake, without doubles. */
   tables: string[];
+  /** Whether its answer may be another the next time, though the tables are the same. */
+  volatile: boolean;
 }
 
 /** Values that a caller binds: by position, or by name without `$`. */
@@ -83,6 +85,8 @@ export interface QueryRequest {
   format: QueryFormat;
   /** Where the answer goes. */
   output: string;
+  /** Bytes that it may have. @default - any number */
+  mostBytes?: number;
 }
 export interface QueryResult {
   rows: number;
@@ -130,5 +134,7 @@ export type ToWorker =
 export type FromWorker =
   | { kind: "ready" }
   | { kind: "failed"; error: WireError }
+  /** It ends now, as DuckDB is in a state that it should not be in. */
+  | { kind: "broken" }
   | { kind: "result"; id: number; result: unknown }
   | { kind: "error"; id: number; error: WireError };

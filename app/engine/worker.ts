@@ -78,25 +78,40 @@ async function setUp(setup: WorkerSetup): Promise<void> {
   const all = Object.entries(settings).map(([name, value]) => `SET GLOBAL ${name} = ${value}`);
   await connection.run(all.join("; "));
   connection.closeSync();
-  await checkLock(created, { ...options, ...settings });
+  await checkLock(created, setup, { ...options, ...settings });
   bucket = setup.bucket;
   instance = created;
 }
 
-/** Reads back, on a connection as requests get one, what was switched on and off: nothing runs over half a lock. */
+/** Reads all settings back, on a connection as requests get one: nothing runs over half a lock. */
 async function checkLock(
   locked: DuckDBInstance,
+  { allowedDirectories, temporaryDirectory }: WorkerSetup,
   settings: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const switches = Object.entries(settings).filter(([, value]) => /^(true|false)$/.test(value));
+  // As SQL, so that DuckDB compares each in its own way of writing it: sizes, lists, numbers.
+  const expected: Record<string, string> = {
+    ...settings,
+    // DuckDB adds where it spills.
+    allowed_directories: quoteList([...allowedDirectories, `${temporaryDirectory}/`]),
+    allowed_paths: "[]",
+  };
+  for (const name of ["memory_limit", "max_temp_directory_size"]) {
+    expected[name] = `format_bytes(parse_formatted_bytes(${expected[name]})::BIGINT)`;
+  }
+  const tests = Object.entries(expected).map(([name, value]) => {
+    const is = `current_setting(${quoteLiteral(name)})`;
+    return name.startsWith("allowed_")
+      ? `list_sort(${is}::VARCHAR[]) = list_sort(${value}::VARCHAR[])`
+      : `${is}::VARCHAR = (${value})::VARCHAR`;
+  });
   const connection = await locked.connect();
-  const found = await connection.runAndReadAll("SELECT name, value FROM duckdb_settings()");
+  const found = await connection.runAndReadAll(`SELECT ${tests.join(", ")}`);
   connection.closeSync();
-  const values = new Map(found.getRowsJS().map(([name, value]) => [name, value]));
-  const wrong = switches.filter(([name, value]) => values.get(name) !== value);
+  const [answers = []] = found.getRowsJS();
+  const wrong = Object.keys(expected).filter((_, at) => answers[at] !== true);
   if (wrong.length === 0) return;
-  const names = wrong.map(([name, value]) => `${name} is ${values.get(name)}, not ${value}`);
-  throw new MillpondError("engine-lock", `DuckDB did not take its settings: ${names.join("; ")}`);
+  throw new MillpondError("engine-lock", `DuckDB did not take its settings: ${wrong.join(", ")}`);
 }
 
 async function changeKeys(keys: BucketKeys): Promise<void> {
@@ -177,9 +192,22 @@ process.on("message", (message: ToWorker) => {
   const { id, request } = message;
   perform(request).then(
     (result) => send({ kind: "result", id, result }),
-    (error: unknown) => send({ kind: "error", id, error: toWire(error) }),
+    (error: unknown) => {
+      send({ kind: "error", id, error: toWire(error) });
+      if (isBroken(error)) endSoon(error);
+    },
   );
 });
+
+/** After such an error DuckDB's own state is not what it should be, and its next answer is not to be trusted. */
+function isBroken(error: unknown): boolean {
+  return /^(INTERNAL|FATAL) Error/.test(messageOf(error));
+}
+
+/** Behind what was sent. Requests that are still here go to another worker. */
+function endSoon(error: unknown): void {
+  process.send?.({ kind: "broken" } satisfies FromWorker, () => die(error));
+}
 
 // A thread of DuckDB may still be at work, and an orderly exit would wait for it.
 process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));

@@ -3,10 +3,11 @@ import fs from "node:fs/promises";
 import path from "node:path";
 import { before } from "../deadline.ts";
 import type { Engine, RunOptions } from "../engine/engine.ts";
-import type { Parameters, QueryResult } from "../engine/protocol.ts";
+import type { Parameters } from "../engine/protocol.ts";
 import { MillpondError } from "../errors.ts";
 import type { QueryFormat } from "../query/result-format.ts";
 import type { Version } from "../store/pinned-copies.ts";
+import { answerTag, isTagged } from "./answer-tag.ts";
 import { type Catalog, type NamedFiles, unknownTable } from "./catalog.ts";
 
 export interface AskParts {
@@ -14,6 +15,8 @@ export interface AskParts {
   engine: Engine;
   /** A folder for answers. */
   workspace: string;
+  /** Bytes of the largest answer. */
+  mostBytes: number;
 }
 
 export interface Question {
@@ -24,12 +27,26 @@ export interface Question {
 
 /** An answer in a file that whoever gets it removes. */
 export interface Answer {
+  kind: "answer";
+  /** The same as long as the answer is. Undefined where it may be another the next time. */
+  tag: string | undefined;
   file: string;
   bytes: number;
   rows: number;
   columns: { name: string; type: string }[];
   /** Seconds from the question to the answer. */
   elapsed: number;
+}
+
+/** Whoever asks has the answer already; no query ran. */
+export interface Unchanged {
+  kind: "unchanged";
+  tag: string;
+}
+
+export interface AskOptions extends RunOptions {
+  /** Tags of answers that whoever asks has, as `If-None-Match` gives them. @default undefined */
+  known?: string | undefined;
 }
 
 /** A file that is replaced while it is read makes the answer one of neither version: ask again, once. */
@@ -42,17 +59,19 @@ const tries = 2;
 export async function ask(
   parts: AskParts,
   question: Question,
-  options: RunOptions = {},
-): Promise<Answer> {
+  { known, ...options }: AskOptions = {},
+): Promise<Answer | Unchanged> {
   const begun = performance.now();
-  const { catalog, engine } = parts;
-  const { tables } = await engine.run({ kind: "review", sql: question.sql }, options);
+  const { catalog, engine, mostBytes } = parts;
+  const { tables, volatile } = await engine.run({ kind: "review", sql: question.sql }, options);
   const list = () =>
     before(options.deadline, Promise.all(tables.map((name) => catalog.files(name))));
   for (let attempt = 1; attempt <= tries; attempt += 1) {
     const files = await list();
     const missing = files.find((table) => table.files.length === 0);
     if (missing !== undefined) throw await unknownTable(catalog, missing.name, options);
+    const tag = volatile ? undefined : answerTag(question, files);
+    if (tag !== undefined && isTagged(known, tag)) return { kind: "unchanged", tag };
     const file = path.join(parts.workspace, randomUUID());
     let kept = false;
     try {
@@ -60,7 +79,10 @@ export async function ask(
         .open(
           files,
           (found) =>
-            engine.run({ kind: "query", ...question, tables: found, output: file }, options),
+            engine.run(
+              { kind: "query", ...question, tables: found, output: file, mostBytes },
+              options,
+            ),
           options,
         )
         .catch((error: unknown) => error as Error);
@@ -71,7 +93,7 @@ export async function ask(
       if (sure || (opened !== undefined && allStill(files, await list()))) {
         if (!answered) throw opened;
         kept = true;
-        return answerOf(file, opened.result, begun);
+        return { kind: "answer", tag, file, ...opened.result, elapsed: secondsSince(begun) };
       }
       // Rows of an old version would be an answer too, but not one whose every row was there at one time.
     } finally {
@@ -83,8 +105,8 @@ export async function ask(
   });
 }
 
-function answerOf(file: string, { bytes, rows, columns }: QueryResult, begun: number): Answer {
-  return { file, bytes, rows, columns, elapsed: (performance.now() - begun) / 1000 };
+function secondsSince(begun: number): number {
+  return (performance.now() - begun) / 1000;
 }
 
 /** Whether no file that was read has been replaced or removed; one that came does no harm. */

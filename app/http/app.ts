@@ -3,6 +3,7 @@ import fsp from "node:fs/promises";
 import { Readable } from "node:stream";
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { secureHeaders } from "hono/secure-headers";
 import { before } from "../deadline.ts";
 import type { Engine } from "../engine/engine.ts";
 import { MillpondError } from "../errors.ts";
@@ -14,8 +15,15 @@ import { currentRequestId, type Logger, withInvocationKeys } from "../logger.ts"
 import { type QueryFormat, queryFormats } from "../query/result-format.ts";
 import { readSavedParameters, type SavedQuery } from "../query/saved-query.ts";
 import { version } from "../version.ts";
-import { problemOf } from "./problem.ts";
-import { mostBodyBytes, readFormat, readParameters, readQuestion } from "./question.ts";
+import { problemResponse, type QueryLimits } from "./problem.ts";
+import {
+  bodyTooLarge,
+  mostBodyBytes,
+  readBody,
+  readFormat,
+  readParameters,
+  readQuestion,
+} from "./question.ts";
 import { clientOf, type Tokens } from "./tokens.ts";
 
 export interface HttpParts {
@@ -25,13 +33,48 @@ export interface HttpParts {
   /** A folder for answers on their way out. */
   workspace: string;
   logger: Logger;
-  /** Milliseconds from a request's arrival to its answer. */
-  deadlineMs: number;
+  limits: QueryLimits;
   /** Takes answers that are too large to go back by themselves. Undefined: all are streamed. */
   large: LargeAnswers | undefined;
-  /** Who may ask, now. Undefined: anybody who gets here, so that something else must keep strangers out. */
-  tokens: (() => Promise<Tokens>) | undefined;
+  guard: Guard;
+  /** Whether callers may send SQL of their own. */
+  adHocSql: boolean;
 }
+
+/** Who may ask. */
+export type Guard =
+  /** Whoever sends one of these, now. */
+  | { kind: "token"; tokens: () => Promise<Tokens> }
+  /** Whoever API Gateway says it has checked: in the event's context, where no caller writes. */
+  | { kind: "iam" }
+  /** Anybody who gets here, so that something else must keep strangers out. */
+  | { kind: "none" };
+
+/** What is known of a request beside what it says. */
+interface Arrival {
+  /** In ms since the epoch. */
+  deadline: number;
+  /** The name of whoever asks, where that is known. */
+  client?: string;
+}
+
+/** What of its environment the functions' adapter hands over. @see https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-access-control-iam.html */
+interface LambdaEnvironment {
+  requestContext?: { authorizer?: { iam?: { userArn?: string } } };
+}
+
+/** What a browser may do with an answer: show it, and nothing in it. What has had its day is left out. */
+const headersOfSecurity = secureHeaders({
+  contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+  strictTransportSecurity: "max-age=31536000",
+  originAgentCluster: false,
+  xDnsPrefetchControl: false,
+  xDownloadOptions: false,
+  xPermittedCrossDomainPolicies: false,
+  xXssProtection: false,
+});
+
+const mebibyte = 1024 * 1024;
 
 /** What each route is for; `GET /` answers with it, and a wrong method is told by it. */
 const routes: readonly { method: "GET" | "POST"; path: string; what: string }[] = [
@@ -49,29 +92,42 @@ const routes: readonly { method: "GET" | "POST"; path: string; what: string }[] 
 
 /** The routes of the query function, the same under Lambda and on one machine. */
 export function createHttpApp(parts: HttpParts): Hono {
-  const { catalog, engine, saved, logger, tokens } = parts;
+  const { catalog, engine, saved, logger, guard, limits } = parts;
   const app = new Hono();
-  const asker: AskParts = { catalog, engine, workspace: parts.workspace };
+  const asker: AskParts = {
+    catalog,
+    engine,
+    workspace: parts.workspace,
+    mostBytes: limits.diskMiB * mebibyte,
+  };
   const answer = async (c: Context, question: Question): Promise<Response> =>
     await respond(asker, question, {
       ...within(c),
+      signal: c.req.raw.signal,
+      // An answer to POST is nobody's to keep.
+      known: c.req.method === "POST" ? undefined : (c.req.header("if-none-match") ?? ""),
       // Only the header is asked for.
       head: c.req.method === "HEAD",
       large: parts.large,
       representation: /(^|[,;\s])return=representation\b/i.test(c.req.header("prefer") ?? ""),
     });
   // From the arrival: asking for the token is part of it.
-  const deadlines = new WeakMap<Request, number>();
-  const within = (c: Context): { deadline: number } => ({
-    deadline: deadlines.get(c.req.raw) ?? Date.now() + parts.deadlineMs,
-  });
+  const arrivals = new WeakMap<Request, Arrival>();
+  const arrivalOf = (c: Context): Arrival =>
+    arrivals.get(c.req.raw) ?? { deadline: Date.now() + limits.deadlineMs };
+  const within = (c: Context) => ({ deadline: arrivalOf(c).deadline });
 
   // In Lambda the invocation has an id; elsewhere each request gets one here.
   app.use(async (c, next) => {
-    deadlines.set(c.req.raw, Date.now() + parts.deadlineMs);
+    arrivals.set(c.req.raw, { deadline: Date.now() + limits.deadlineMs });
     const id = currentRequestId() ?? randomUUID();
     await withInvocationKeys({ function_request_id: id }, next);
     c.header("x-request-id", id);
+  });
+  app.use(headersOfSecurity);
+  app.use(async (c, next) => {
+    await next();
+    if (!c.res.headers.has("cache-control")) c.header("cache-control", "no-store");
   });
 
   app.use(async (c, next) => {
@@ -83,16 +139,26 @@ export function createHttpApp(parts: HttpParts): Hono {
       path: c.req.path,
       status: c.res.status,
       milliseconds: Math.round(performance.now() - begun),
+      client: arrivalOf(c).client,
     });
   });
 
   app.use(async (c, next) => {
-    if (tokens === undefined || c.req.path === "/health") return await next();
-    if (
-      clientOf(await before(within(c).deadline, tokens()), c.req.header("authorization")) ===
-      undefined
-    ) {
-      throw new MillpondError("unauthorized", "send a token: Authorization: Bearer <token>");
+    const arrival = arrivalOf(c);
+    if (guard.kind === "iam") {
+      const { requestContext } = (c.env ?? {}) as LambdaEnvironment;
+      const client = requestContext?.authorizer?.iam?.userArn;
+      if (client === undefined) {
+        throw new MillpondError("unauthorized", "sign the request, as IAM asks for");
+      }
+      arrival.client = client;
+    } else if (guard.kind === "token" && c.req.path !== "/health") {
+      const tokens = await before(arrival.deadline, guard.tokens());
+      const client = clientOf(tokens, c.req.header("authorization"));
+      if (client === undefined) {
+        throw new MillpondError("unauthorized", "send a token: Authorization: Bearer <token>");
+      }
+      arrival.client = client;
     }
     await next();
   });
@@ -117,13 +183,19 @@ export function createHttpApp(parts: HttpParts): Hono {
     return c.json(table);
   });
 
+  app.use("/query", async (_, next) => {
+    if (parts.adHocSql) return await next();
+    throw new MillpondError("ad-hoc-sql-off", "there are saved queries alone: GET /q lists them");
+  });
+
   app.post("/query", bodyLimit({ maxSize: mostBodyBytes, onError: tooLarge }), async (c) => {
     const type = c.req.header("content-type");
     if (type !== undefined && !/^application\/json\s*(;|$)/i.test(type)) {
       throw new MillpondError("media-type", `the body must be application/json, got ${type}`);
     }
     const format = readFormat(c.req.query("format"), c.req.header("accept"));
-    const question = readQuestion(await c.req.text());
+    const bytes = new Uint8Array(await c.req.arrayBuffer());
+    const question = readQuestion(await readBody(bytes, c.req.header("content-encoding")));
     return await answer(c, { ...question, format });
   });
 
@@ -157,15 +229,16 @@ export function createHttpApp(parts: HttpParts): Hono {
     if (methods.length > 0 && !(methods as string[]).includes(c.req.method)) {
       const allow = methods.join(", ");
       const error = new MillpondError("method-not-allowed", `${path} takes ${allow}`);
-      return refused(error, { allow });
+      return problemResponse(error, limits, { allow });
     }
-    return refused(new MillpondError("not-found", `there is nothing at ${path}`));
+    return problemResponse(new MillpondError("not-found", `there is nothing at ${path}`), limits);
   });
 
   app.onError((error) => {
-    const authenticate = { "www-authenticate": 'Bearer realm="millpond"' };
+    const scheme = guard.kind === "iam" ? "AWS4-HMAC-SHA256" : 'Bearer realm="millpond"';
     const code = error instanceof MillpondError ? error.code : undefined;
-    const response = refused(error, code === "unauthorized" ? authenticate : {});
+    const headers = code === "unauthorized" ? { "www-authenticate": scheme } : {};
+    const response = problemResponse(error, limits, headers);
     if (response.status >= 500) logger.error("request failed", { error });
     else logger.debug("request refused", { code });
     return response;
@@ -175,7 +248,7 @@ export function createHttpApp(parts: HttpParts): Hono {
 }
 
 function tooLarge(): never {
-  throw new MillpondError("body-too-large", `the body may have at most ${mostBodyBytes} bytes`);
+  throw bodyTooLarge();
 }
 
 function matches(route: string, path: string): boolean {
@@ -194,17 +267,12 @@ async function listed(saved: SavedQueries) {
   return { queries: queries.map(shown), broken };
 }
 
-/** The answer to a request that failed. */
-function refused(error: unknown, headers: Record<string, string> = {}): Response {
-  const found = problemOf(error, currentRequestId());
-  return new Response(`${JSON.stringify(found)}\n`, {
-    status: found.status,
-    headers: { "content-type": "application/problem+json", ...headers },
-  });
-}
-
 interface RespondOptions {
   deadline: number;
+  /** Aborted when the client leaves, where that can be told. */
+  signal: AbortSignal;
+  /** Tags of the answers that the client has. Undefined: it is none to keep. */
+  known: string | undefined;
   /** Whether only the header is asked for. Hono answers HEAD by the route of GET. */
   head: boolean;
   large: LargeAnswers | undefined;
@@ -217,8 +285,13 @@ async function respond(
   question: Question,
   options: RespondOptions,
 ): Promise<Response> {
-  const { deadline, head, large } = options;
-  const answer = await ask(parts, question, { deadline });
+  const { deadline, signal, known, head, large } = options;
+  const answer = await ask(parts, question, { deadline, signal, known });
+  const keeping: Record<string, string> =
+    known === undefined || answer.tag === undefined
+      ? { "cache-control": "no-store" }
+      : { "cache-control": "private, no-cache", etag: answer.tag, vary: "accept, authorization" };
+  if (answer.kind === "unchanged") return new Response(null, { status: 304, headers: keeping });
   const [prologue, epilogue] = question.format === "json" ? envelope(answer) : ["", ""];
   // The file has no name from here on: it is gone when the stream is closed, however that happens.
   const handle = await fsp.open(answer.file);
@@ -228,6 +301,7 @@ async function respond(
   // Also where nobody reads: a client that left, or a HEAD.
   body.once("close", () => void handle.close());
   const facts = {
+    ...keeping,
     "x-millpond-rows": String(answer.rows),
     "x-millpond-elapsed": answer.elapsed.toFixed(6),
   };

@@ -1,5 +1,6 @@
-import { environmentNames } from "../contract.ts";
 import { MillpondError } from "../errors.ts";
+import type { Limit } from "../lake/verdict.ts";
+import { currentRequestId } from "../logger.ts";
 
 /** Which status each code of an error has. A code that stands nowhere here is ours to mend: 500. */
 const statuses: Readonly<Record<string, number>> = {
@@ -10,11 +11,17 @@ const statuses: Readonly<Record<string, number>> = {
   "format-unknown": 400,
   unauthorized: 401,
   "sql-refused": 403,
+  "ad-hoc-sql-off": 403,
+  "host-unknown": 403,
+  "cross-site": 403,
   "not-found": 404,
   "method-not-allowed": 405,
   "not-acceptable": 406,
   deadline: 408,
   "body-too-large": 413,
+  "answer-too-large": 413,
+  // Nobody reads it; the log does.
+  "client-left": 499,
   "media-type": 415,
   "engine-died": 503,
   "engine-unavailable": 503,
@@ -50,17 +57,41 @@ const internal = {
   detail: "something went wrong inside; the log has the details under this request's id",
 };
 
+/** What one query may take, and what raises it: a command, or the name of a variable. */
+export interface QueryLimits {
+  /** Milliseconds from a request's arrival to its answer. */
+  deadlineMs: number;
+  memoryMiB: number;
+  /** For what is spilled; an answer may have as much beside. */
+  diskMiB: number;
+  raise: Readonly<Partial<Record<Limit, string>>>;
+}
+
+/** What to do about a query that came to a limit. */
+function beyond(code: string, { deadlineMs, memoryMiB, diskMiB, raise }: QueryLimits) {
+  const ask = (limit: Limit) =>
+    raise[limit] === undefined ? "" : `, or let the operator raise it: ${raise[limit]}`;
+  switch (code) {
+    case "deadline":
+      return `the query took longer than the ${deadlineMs / 1000} s that it may: ask for less at a time${ask("time")}`;
+    case "out-of-memory":
+      return `the query needs more memory than there is with ${memoryMiB} MiB: ask for less at a time${ask("memory")}`;
+    case "out-of-disk":
+      return `the query needs more than the ${diskMiB} MiB of disk that it may use: ask for less at a time${ask("disk")}`;
+    case "answer-too-large":
+      return `the answer is larger than the ${diskMiB} MiB that it may be: ask for fewer rows or columns, or for Parquet${ask("disk")}`;
+    default:
+      return undefined;
+  }
+}
+
 /** What to do about an error whose own message, DuckDB's, is not for callers. */
 const advice: Readonly<Record<string, string>> = {
-  deadline: `the query took longer than it may: ask for less at a time, or let the operator raise ${environmentNames.queryDeadlineSeconds}`,
   "disk-full": "the disk is full: send the query again when there is room",
   "engine-died": "the engine ended under this query and others: send it again",
   "engine-unavailable": "the engine ended before it had this query: send it again",
   "secret-unavailable": "the service that keeps the tokens can't be reached: send it again",
   "store-unavailable": "the bucket can't be reached: send it again",
-  "out-of-memory":
-    "the query needs more memory than it may use: ask for less at a time, or let the operator give the function more",
-  "out-of-disk": `the query needs more disk than it may use: ask for less at a time, or let the operator raise ${environmentNames.diskMiB}`,
 };
 
 /** An error as RFC 9457 has it. `code` is stable; `type` is the code as a URN. */
@@ -73,8 +104,32 @@ export interface Problem {
   [extension: string]: unknown;
 }
 
-/** @param request the request's id, by which the log is searched */
-export function problemOf(error: unknown, request?: string): Problem {
+/** The answer to a request that failed, with the id by which the log is searched. */
+export function problemResponse(
+  error: unknown,
+  limits: QueryLimits | undefined,
+  headers: Record<string, string> = {},
+): Response {
+  const found = problemOf(error, limits, currentRequestId());
+  return new Response(`${JSON.stringify(found)}\n`, {
+    status: found.status,
+    headers: {
+      "content-type": "application/problem+json",
+      "cache-control": "no-store",
+      ...headers,
+    },
+  });
+}
+
+/**
+ * @param limits undefined where no query is asked for
+ * @param request the request's id, by which the log is searched
+ */
+export function problemOf(
+  error: unknown,
+  limits: QueryLimits | undefined,
+  request?: string,
+): Problem {
   const id = request === undefined ? {} : { request };
   const known = error instanceof MillpondError ? statuses[error.code] : undefined;
   if (!(error instanceof MillpondError) || known === undefined) {
@@ -91,7 +146,7 @@ export function problemOf(error: unknown, request?: string): Problem {
     title: titleOf(error.code),
     status: known,
     code: error.code,
-    detail: advice[error.code] ?? error.message,
+    detail: (limits && beyond(error.code, limits)) ?? advice[error.code] ?? error.message,
     ...id,
   };
 }

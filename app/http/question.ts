@@ -1,3 +1,5 @@
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
 import * as v from "valibot";
 import type { Parameters } from "../engine/protocol.ts";
 import { MillpondError } from "../errors.ts";
@@ -10,6 +12,37 @@ import {
 
 /** Bytes of a request's body that are read. */
 export const mostBodyBytes = 1_000_000;
+
+/**
+ * The text of a request's body.
+ * @param encoding `Content-Encoding`: gzip, or none
+ * @throws MillpondError `body-too-large` also where it is unpacked, `body-invalid`, `media-type`
+ */
+export async function readBody(bytes: Uint8Array, encoding: string | undefined): Promise<string> {
+  const name = (encoding ?? "identity").trim().toLowerCase();
+  if (!["identity", "gzip", "x-gzip"].includes(name)) {
+    throw new MillpondError("media-type", `the body may be packed by gzip, got ${encoding}`);
+  }
+  const plain = name === "identity" ? bytes : await unpack(bytes);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(plain);
+  } catch (error) {
+    throw new MillpondError("body-invalid", "the body must be UTF-8", { cause: error });
+  }
+}
+
+async function unpack(bytes: Uint8Array): Promise<Uint8Array> {
+  try {
+    return await promisify(gunzip)(bytes, { maxOutputLength: mostBodyBytes });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw bodyTooLarge();
+    throw new MillpondError("body-invalid", "the body is no sound gzip", { cause: error });
+  }
+}
+
+export function bodyTooLarge(): MillpondError {
+  return new MillpondError("body-too-large", `the body may have at most ${mostBodyBytes} bytes`);
+}
 
 const parameterValue = v.union([
   v.string(),

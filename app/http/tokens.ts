@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import * as v from "valibot";
-import { leastTokenLength } from "../contract.ts";
+import { isToken, leastTokenLength } from "../contract.ts";
 import { MillpondError } from "../errors.ts";
 
 /** Who may ask: a token for each client, by the client's name. */
@@ -24,7 +24,7 @@ export function parseTokens(secret: string): Tokens {
 
 const tokensSchema = v.pipe(
   v.custom<object>((value) => !Array.isArray(value)),
-  v.record(v.string(), v.pipe(v.string(), v.regex(/^\S+$/), v.minLength(leastTokenLength))),
+  v.record(v.string(), v.custom<string>(isToken)),
   v.check((tokens) => Object.keys(tokens).length > 0),
 );
 

@@ -111,6 +111,19 @@ export const allowedTableFunctions: ReadonlySet<string> = new Set([
   "unnest",
 ]);
 
+/** Allowed ones whose value is another the next time, though their arguments are the same. */
+export const volatileFunctions: ReadonlySet<string> = new Set(
+  words(`
+    age ago current_date current_localtime current_localtimestamp error gen_random_uuid get_current_time
+    get_current_timestamp now random reservoir_quantile today transaction_timestamp uuid uuidv4 uuidv7
+  `),
+);
+
+/** Names without parentheses that DuckDB takes for the time where no column is called so. */
+export const volatileNames: ReadonlySet<string> = new Set(
+  words("current_date current_time current_timestamp localtime localtimestamp"),
+);
+
 /** What a query calls a function for: a value, or a relation in FROM. */
 export type CalledFor = "value" | "relation";
 

@@ -1,5 +1,12 @@
 import { MillpondError } from "../errors.ts";
-import { allowedFunctions, allowedTableFunctions, type CalledFor, denialOf } from "./functions.ts";
+import {
+  allowedFunctions,
+  allowedTableFunctions,
+  type CalledFor,
+  denialOf,
+  volatileFunctions,
+  volatileNames,
+} from "./functions.ts";
 import { foldName } from "./quote.ts";
 
 /**
@@ -62,6 +69,14 @@ type JsonObject = { [key: string]: Json };
 export interface ReviewedQuery {
   /** Names that must be lake tables, lower-case, in the order of their first use. */
   tables: string[];
+  /** Whether its answer may be another the next time, though the tables are the same: it asks for the time, or for chance. */
+  volatile: boolean;
+}
+
+/** What is gathered on the way through the tree. */
+interface Findings {
+  tables: Set<string>;
+  volatile: boolean;
 }
 
 /**
@@ -73,35 +88,38 @@ export function reviewSql(tree: unknown): ReviewedQuery {
   if (!Array.isArray(statements) || statements.length !== 1) {
     throw refuse("a query is exactly one statement", { statements: statements?.length ?? 0 });
   }
-  const tables = new Set<string>();
-  visit((statements[0] as JsonObject)["node"] as Json, new Set(), tables);
-  return { tables: [...tables] };
+  const findings: Findings = { tables: new Set(), volatile: false };
+  visit((statements[0] as JsonObject)["node"] as Json, new Set(), findings);
+  return { tables: [...findings.tables], volatile: findings.volatile };
 }
 
 export function refuse(message: string, details: Record<string, unknown> = {}): MillpondError {
   return new MillpondError("sql-refused", message, { details });
 }
 
-function visit(value: Json, ctes: ReadonlySet<string>, tables: Set<string>): void {
+function visit(value: Json, ctes: ReadonlySet<string>, findings: Findings): void {
   if (Array.isArray(value)) {
-    for (const item of value) visit(item, ctes, tables);
+    for (const item of value) visit(item, ctes, findings);
     return;
   }
   if (value === null || typeof value !== "object") return;
-  checkNode(value, ctes, tables);
+  checkNode(value, ctes, findings);
   // A constant's value may be any text or number, and says nothing of what runs.
   if (value["class"] === "CONSTANT") return;
   let scope = ctes;
   const own = value["cte_map"];
   if (own !== undefined) {
-    scope = withCtes(own as JsonObject, ctes, tables);
+    scope = withCtes(own as JsonObject, ctes, findings);
   }
   for (const [key, child] of Object.entries(value)) {
+    if (key === "sample" && child !== null && (child as JsonObject)["seed"] === -1) {
+      findings.volatile = true;
+    }
     if (key === "cte_map" || leaves.has(key)) continue;
     // The second half of a recursive CTE reads the first by its name; the first doesn't know it.
     const itself = value["type"] === "RECURSIVE_CTE_NODE" && key === "right";
     const inner = itself ? new Set([...scope, folded(value["cte_name"])]) : scope;
-    visit(child, inner, tables);
+    visit(child, inner, findings);
   }
 }
 
@@ -110,31 +128,35 @@ function folded(name: Json | undefined): string {
 }
 
 /** The CTEs that a query's body may name; each of them may name those before it. */
-function withCtes(map: JsonObject, outer: ReadonlySet<string>, tables: Set<string>): Set<string> {
+function withCtes(map: JsonObject, outer: ReadonlySet<string>, findings: Findings): Set<string> {
   const scope = new Set(outer);
   for (const entry of map["map"] as JsonObject[]) {
     const { query, ...rest } = entry["value"] as JsonObject;
-    visit((query as JsonObject)["node"] ?? (query as Json), scope, tables);
-    visit(rest, scope, tables);
+    visit((query as JsonObject)["node"] ?? (query as Json), scope, findings);
+    visit(rest, scope, findings);
     scope.add(folded(entry["key"]));
   }
   return scope;
 }
 
-function checkNode(node: JsonObject, ctes: ReadonlySet<string>, tables: Set<string>): void {
+function checkNode(node: JsonObject, ctes: ReadonlySet<string>, findings: Findings): void {
   const type = node["type"];
   if (typeof type !== "string") return;
   const kind = node["class"];
   if (kind === "FUNCTION" || kind === "WINDOW") {
-    checkFunction(node);
+    checkFunction(node, findings);
   } else if (kind === undefined && type === "BASE_TABLE") {
-    checkTable(node, ctes, tables);
+    checkTable(node, ctes, findings.tables);
   } else if (kind === undefined && type === "TABLE_FUNCTION") {
     checkTableFunction(node);
   } else if (kind === undefined && type === "SHOW_REF") {
     checkShow(node);
   } else if (!(kind === undefined ? plainNodes.has(type) : expressionClasses.has(String(kind)))) {
     throw refuse(`${type} can't stand in a query`);
+  } else if (kind === "COLUMN_REF") {
+    // It may be a column of that name: then its answer is made anew for nothing.
+    const [name, ...more] = node["column_names"] as Json[];
+    if (more.length === 0 && volatileNames.has(folded(name))) findings.volatile = true;
   }
 }
 
@@ -165,7 +187,7 @@ function checkTableFunction(node: JsonObject): void {
   }
 }
 
-function checkFunction(node: JsonObject): void {
+function checkFunction(node: JsonObject, findings: Findings): void {
   const name = text(node["function_name"]);
   // The parser itself names system.main for what it makes of [1, 2] and the like.
   const qualified =
@@ -174,6 +196,7 @@ function checkFunction(node: JsonObject): void {
   if (qualified || !known) {
     throw refuseFunction(name, "value");
   }
+  if (volatileFunctions.has(folded(name))) findings.volatile = true;
 }
 
 function refuseFunction(name: string, calledFor: CalledFor): MillpondError {

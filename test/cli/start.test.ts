@@ -183,13 +183,21 @@ describe("millpond start", () => {
 
   it("asks for the token it was given", async function () {
     this.timeout(60_000);
-    const pond = start("--port", "0", "--no-sample", "--host", "0.0.0.0", "--token", "a-token");
+    const pond = start(
+      "--port",
+      "0",
+      "--no-sample",
+      "--host",
+      "0.0.0.0",
+      "--token",
+      "a-token-of-24-characters",
+    );
     const [, port = ""] = await pond.said(/Listening on http:\/\/0\.0\.0\.0:(\d+)/);
     const ask = (headers: Record<string, string>) =>
       fetch(`http://127.0.0.1:${port}/tables`, { headers }).then((response) => response.status);
 
     expect(await ask({})).to.equal(401);
-    expect(await ask({ authorization: "Bearer a-token" })).to.equal(200);
+    expect(await ask({ authorization: "Bearer a-token-of-24-characters" })).to.equal(200);
     pond.child.kill("SIGINT");
     await pond.ended;
     expect(pond.output.text + pond.output.stderr).to.not.contain("a-token");
@@ -224,7 +232,7 @@ describe("millpond start", () => {
     [["--port", "http"], /A port is a number from 0 to 65535/],
     [["--port", "65536"], /A port is a number from 0 to 65535/],
     [["--host", "0.0.0.0"], /--token/],
-    [["--token", ""], /must not be empty/],
+    [["--token", "short"], /16 characters or more/],
     [["extra"], /too many arguments/],
   ] as const) {
     it(`ends with 2 and one line for ${args.join(" ")}`, async () => {

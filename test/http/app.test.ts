@@ -1,8 +1,11 @@
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { PassThrough } from "node:stream";
+import { gzipSync } from "node:zlib";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { expect } from "chai";
+import winston from "winston";
 import { environmentNames } from "../../app/contract.ts";
 import { readSettings } from "../../app/environment.ts";
 import { ingest } from "../../app/flow/ingest.ts";
@@ -13,18 +16,33 @@ describe("the HTTP routes", () => {
   let folder: string;
   let pond: Pond;
   let guarded: Pond;
+  /** Asks for what API Gateway says, and takes no SQL from callers. */
+  let closed: Pond;
+  /** Has little room for answers. */
+  let narrow: Pond;
   const logger = createLogger({ environment: { LOG_LEVEL: "fatal" } });
+  const logged = new PassThrough();
+  const listening = winston.createLogger({
+    transports: [new winston.transports.Stream({ stream: logged })],
+  });
 
   before(async () => {
     folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
     const queries = path.join(folder, "queries");
-    const settings = readSettings({
+    const environment = {
       [environmentNames.store]: path.join(folder, "pond"),
       [environmentNames.queries]: queries,
       [environmentNames.queryDeadlineSeconds]: "2",
-    });
+    };
+    const settings = readSettings(environment);
     pond = await openPond(settings, logger);
-    guarded = await openPond(settings, logger, { tokens: { alice: "a-token", bob: "b-token" } });
+    guarded = await openPond(settings, listening, { tokens: { alice: "a-token", bob: "b-token" } });
+    const { auth, adHocSql } = environmentNames;
+    closed = await openPond(
+      readSettings({ ...environment, [auth]: "iam", [adHocSql]: "false" }),
+      listening,
+    );
+    narrow = await openPond({ ...settings, diskMiB: 1 }, logger);
     const inbox = path.join(folder, "pond/inbox");
     const files: [string, string][] = [
       [path.join(inbox, "people/a.csv"), "id,name\n1,Ann\n2,Bo\n"],
@@ -46,8 +64,7 @@ describe("the HTTP routes", () => {
     }
   });
   after(async () => {
-    await pond.close();
-    await guarded.close();
+    await Promise.all([pond, guarded, closed, narrow].map((one) => one.close()));
     await fs.rm(folder, { recursive: true });
   });
 
@@ -270,6 +287,59 @@ describe("the HTTP routes", () => {
       expect((await post({ sql: "SELECT 1" })).status).to.equal(200);
     });
 
+    it("stops an answer that grows beyond what it may, says so, and answers the next", async () => {
+      const large = "SELECT i, md5(i::text) AS text FROM range(10000000) t(i)";
+
+      const found = await problem(
+        narrow.http.request("/query", {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ sql: large }),
+        }),
+        413,
+        "answer-too-large",
+      );
+      const next = await narrow.http.request("/query?sql=SELECT+1+AS+a&format=csv");
+
+      expect(found.detail).to.match(/larger than the 1 MiB .*MILLPOND_DISK_MIB/);
+      expect(await next.text()).to.equal("a\n1\n");
+    });
+
+    describe("packed", () => {
+      const send = (body: Uint8Array<ArrayBuffer>, encoding: string) =>
+        pond.http.request("/query", {
+          method: "POST",
+          headers: { "content-type": "application/json", "content-encoding": encoding },
+          body,
+        });
+      const packed = (text: string | Buffer) => new Uint8Array(gzipSync(text));
+
+      it("takes gzip", async () => {
+        const response = await send(packed('{"sql": "SELECT 1 AS a"}'), "gzip");
+
+        expect(await response.json()).to.have.deep.property("data", [{ a: 1 }]);
+      });
+
+      it("refuses what unpacks to more than a body may have, without unpacking it", async () => {
+        const bomb = packed(Buffer.alloc(200_000_000, " "));
+        expect(bomb.length).to.be.below(300_000);
+        const before = process.memoryUsage().arrayBuffers;
+
+        await problem(send(bomb, "gzip"), 413, "body-too-large");
+
+        expect(process.memoryUsage().arrayBuffers - before).to.be.below(20_000_000);
+      });
+
+      it("refuses other packings, what is none, and what is no UTF-8", async () => {
+        await problem(send(packed("{}"), "br"), 415, "media-type");
+        await problem(send(packed("{}"), "gzip, gzip"), 415, "media-type");
+        await problem(send(new Uint8Array(Buffer.from("{}")), "gzip"), 400, "body-invalid");
+        await problem(send(packed("{}").slice(0, 15), "gzip"), 400, "body-invalid");
+        const latin = new Uint8Array(Buffer.from('{"sql": "SELECT \'é\'"}', "latin1"));
+        await problem(send(latin, "identity"), 400, "body-invalid");
+      });
+    });
+
     it("leaves no answer behind", async () => {
       await (await post({ sql: "FROM people" })).text();
       await post({ sql: "SELECT nope FROM people" });
@@ -423,6 +493,7 @@ describe("the HTTP routes", () => {
       { authorization: "Bearer a-token2" },
       { authorization: "Basic a-token" },
       { authorization: "Bearer a-token, Bearer a-token" },
+      { "x-amz-user-arn": "arn:aws:iam::1:user/alice", cookie: "token=a-token" },
     ] as Record<string, string>[]) {
       it(`refuses ${JSON.stringify(headers)}`, async () => {
         const response = await ask(headers);
@@ -432,12 +503,153 @@ describe("the HTTP routes", () => {
       });
     }
 
+    it("logs who asked, and no token", async () => {
+      logged.read();
+      await ask({ authorization: "Bearer a-token" });
+      await ask({ authorization: "Bearer c-token" });
+
+      const lines = String(logged.read()).trim().split("\n");
+      const requests = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+      expect(requests.map(({ status, client }) => ({ status, client }))).to.deep.equal([
+        { status: 200, client: "alice" },
+        { status: 401, client: undefined },
+      ]);
+      expect(lines.join()).to.not.match(/[ac]-token/);
+    });
+
     it("refuses a token in the query string", async () => {
       const response = await guarded.http.request(
         "/tables?token=a-token&authorization=Bearer%20a-token",
       );
 
       expect(response.status).to.equal(401);
+    });
+  });
+
+  describe("behind a signature", () => {
+    const iam = { userArn: "arn:aws:iam::1:user/alice" };
+    const ask = (route: string, requestContext: object | undefined, headers = {}) =>
+      closed.http.request(route, { headers }, { requestContext });
+
+    it("believes what API Gateway says, and no header", async () => {
+      logged.read();
+      expect((await ask("/tables", { authorizer: { iam } })).status).to.equal(200);
+      const { client } = JSON.parse(String(logged.read())) as { client: string };
+      expect(client).to.equal(iam.userArn);
+
+      for (const context of [undefined, {}, { authorizer: {} }, { authorizer: { iam: {} } }]) {
+        for (const route of ["/tables", "/health", "/q/older"]) {
+          const claims = { authorization: "Bearer a-token", "x-amzn-request-context": "{}" };
+          const response = await ask(route, context, claims);
+          expect(response.headers.get("www-authenticate")).to.equal("AWS4-HMAC-SHA256");
+          await problem(response, 401, "unauthorized");
+        }
+      }
+    });
+
+    it("runs saved queries alone where that is so", async () => {
+      const known = { authorizer: { iam } };
+      await problem(ask("/query?sql=SELECT+1", known), 403, "ad-hoc-sql-off");
+      const headers = { "content-type": "application/json" };
+      const post = { method: "POST", headers, body: '{"sql": "SELECT 1"}' };
+      const posted = closed.http.request("/query", post, { requestContext: known });
+      await problem(posted, 403, "ad-hoc-sql-off");
+      expect(await (await ask("/q/older?format=csv", known)).text()).to.equal("name\nCy\n");
+    });
+  });
+
+  it("tells browsers to do nothing with what it answers but show it", async () => {
+    for (const route of ["/tables", "/query?sql=SELECT+1", "/query?sql=nonsense", "/nothing"]) {
+      const { headers } = await get(route);
+      expect(Object.fromEntries(headers), route).to.include({
+        "x-content-type-options": "nosniff",
+        "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+        "referrer-policy": "no-referrer",
+        "x-frame-options": "SAMEORIGIN",
+        "cross-origin-resource-policy": "same-origin",
+      });
+      expect(headers.get("access-control-allow-origin")).to.equal(null);
+      expect(headers.get("cache-control"), route).to.match(/no-store|no-cache/);
+    }
+  });
+
+  describe("an answer that a client has", () => {
+    const tagged = "/query?sql=SELECT+name+FROM+people+ORDER+BY+id&format=csv";
+    const tagOf = async (route: string, headers = {}) =>
+      (await get(route, headers)).headers.get("etag");
+
+    it("is not made again, and comes without a body", async () => {
+      const tag = (await tagOf(tagged)) as string;
+      const again = await get(tagged, { "if-none-match": tag });
+
+      expect(tag).to.match(/^W\/"[\w-]{22}"$/);
+      expect(again.status).to.equal(304);
+      expect(await again.text()).to.equal("");
+      expect(again.headers.get("etag")).to.equal(tag);
+      expect(again.headers.get("cache-control")).to.equal("private, no-cache");
+      expect(again.headers.get("vary")).to.equal("accept, authorization");
+    });
+
+    it("is known in a list, as strong, and by HEAD", async () => {
+      const tag = (await tagOf(tagged)) as string;
+      for (const known of [`"x", ${tag}`, tag.slice(2), `${tag},W/"y"`]) {
+        expect((await get(tagged, { "if-none-match": known })).status, known).to.equal(304);
+      }
+      const head = { method: "HEAD", headers: { "if-none-match": tag } };
+      expect((await pond.http.request(tagged, head)).status).to.equal(304);
+      for (const other of ["*", '"x"', tag.slice(3, -1), ""]) {
+        expect((await get(tagged, { "if-none-match": other })).status, other).to.equal(200);
+      }
+    });
+
+    it("is another for other SQL, values, format and files", async () => {
+      const of = (query: Record<string, string>) => `/query?${new URLSearchParams(query)}`;
+      const sql = "SELECT name FROM people WHERE id = $1";
+      const tags = [
+        await tagOf(of({ sql, params: "[1]" })),
+        await tagOf(of({ sql, params: "[2]" })),
+        await tagOf(of({ sql, params: '["1"]' })),
+        await tagOf(of({ sql: `${sql} `, params: "[1]" })),
+        await tagOf(of({ sql, params: "[1]", format: "csv" })),
+        await tagOf(of({ sql: "SELECT $1 AS a", params: "[9007199254740993]" })),
+        await tagOf(of({ sql: "SELECT $1 AS a", params: '["9007199254740993"]' })),
+        await tagOf("/q/older"),
+        await tagOf("/q/older?age=2"),
+      ];
+      expect(new Set(tags).size).to.equal(tags.length);
+      expect(tags).to.not.include(null);
+
+      const before = await tagOf("/q/older");
+      await fs.writeFile(path.join(folder, "pond/inbox/people/d.csv"), "id,name,age\n9,Di,8\n");
+      await ingest(pond.ingest, "inbox/people/d.csv");
+      const after = await get("/q/older?format=csv", { "if-none-match": before ?? "" });
+      expect(await after.text()).to.equal("name\nCy\nDi\n");
+      await fs.rm(path.join(folder, "pond/inbox/people/d.csv"));
+      await ingest({ ...pond.ingest, mirrorDeletes: true }, "inbox/people/d.csv");
+      expect(await tagOf("/q/older")).to.equal(before);
+    });
+
+    for (const sql of [
+      "SELECT random()",
+      "SELECT now()",
+      "SELECT current_date",
+      "SELECT CURRENT_TIMESTAMP",
+      "SELECT age(TIMESTAMP '2020-01-01')",
+      "SELECT uuid()",
+      "FROM people USING SAMPLE 50%",
+      "SELECT 1 FROM people WHERE (SELECT random()) > 2",
+      "FROM (FROM people TABLESAMPLE 10%)",
+    ]) {
+      it(`has no tag where it may be another the next time: ${sql}`, async () => {
+        const response = await get(`/query?${new URLSearchParams({ sql })}`);
+        expect(response.status).to.equal(200);
+        expect(response.headers.get("etag")).to.equal(null);
+        expect(response.headers.get("cache-control")).to.equal("no-store");
+      });
+    }
+
+    it("has no tag where it answers POST", async () => {
+      expect((await post({ sql: "SELECT 1" })).headers.get("etag")).to.equal(null);
     });
   });
 });

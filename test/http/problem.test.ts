@@ -1,6 +1,18 @@
 import { expect } from "chai";
 import { MillpondError } from "../../app/errors.ts";
-import { problemOf } from "../../app/http/problem.ts";
+import { problemOf as problemWithin, type QueryLimits } from "../../app/http/problem.ts";
+
+const limits: QueryLimits = {
+  deadlineMs: 25_000,
+  memoryMiB: 1769,
+  diskMiB: 512,
+  raise: {
+    time: "MILLPOND_QUERY_DEADLINE_SECONDS",
+    memory: "pulumi config set queryMemoryMiB",
+    disk: "MILLPOND_DISK_MIB",
+  },
+};
+const problemOf = (error: unknown, request?: string) => problemWithin(error, limits, request);
 
 const secret = "IO Error: can't open /srv/pond/.millpond/index.sqlite with token hunter2";
 
@@ -33,18 +45,25 @@ describe("problemOf", () => {
   }
 
   for (const [code, status, hint] of [
-    ["deadline", 408, "MILLPOND_QUERY_DEADLINE_SECONDS"],
-    ["out-of-memory", 507, "memory"],
-    ["out-of-disk", 507, "MILLPOND_DISK_MIB"],
+    ["deadline", 408, /25 s .*MILLPOND_QUERY_DEADLINE_SECONDS/],
+    ["out-of-memory", 507, /1769 MiB.*pulumi config set queryMemoryMiB/],
+    ["out-of-disk", 507, /512 MiB.*MILLPOND_DISK_MIB/],
+    ["answer-too-large", 413, /512 MiB.*MILLPOND_DISK_MIB/],
   ] as const) {
     it(`answers ${code} with ${status} and what to do, not with the engine's words`, () => {
       const problem = problemOf(new MillpondError(code, secret, { retryable: true }));
 
       expect(problem).to.include({ code, status });
-      expect(problem.detail).to.include(hint);
+      expect(problem.detail).to.match(hint);
       expect(JSON.stringify(problem)).to.not.match(/pond\/|hunter2|IO Error/);
     });
   }
+
+  it("names no setting where none raises the limit", () => {
+    const problem = problemWithin(new MillpondError("deadline", secret), { ...limits, raise: {} });
+
+    expect(problem.detail).to.match(/25 s that it may: ask for less at a time$/);
+  });
 
   it("tells the facts beside the message, and lets them take the place of nothing", () => {
     const problem = problemOf(

@@ -216,6 +216,7 @@ describe("the program", () => {
           ...store,
           MILLPOND_DISK_MIB: "1024",
           MILLPOND_QUERY_DEADLINE_SECONDS: "25",
+          MILLPOND_AD_HOC_SQL: "true",
           MILLPOND_AUTH: "token",
           MILLPOND_SECRETS: `/millpond/${stack}/`,
           timeout: 29,
@@ -438,6 +439,11 @@ describe("the program", () => {
     expect(message).to.contain(`can't tell whether there is a bucket ${bucketName}`);
   });
 
+  const queryEnvironment = (built: Awaited<ReturnType<typeof run>>) => {
+    const { environment } = built.one("aws:lambda/function:Function", "query-function").inputs;
+    return (environment as { variables: Record<string, string> }).variables;
+  };
+
   it("asks for signatures in place of tokens where config says so", async () => {
     const built = await run("dev", { auth: "iam", secrets: "{}" });
 
@@ -446,5 +452,15 @@ describe("the program", () => {
       .map(({ inputs }) => inputs["authorizationType"]);
     expect(routes).to.deep.equal(["AWS_IAM", "AWS_IAM"]);
     expect(built.all("aws:ssm/parameter:Parameter")).to.deep.equal([]);
+    // The function asks, too, for what API Gateway says of who signed.
+    expect(queryEnvironment(built)).to.include({ MILLPOND_AUTH: "iam" });
+  });
+
+  it("leaves saved queries alone where config says so", async () => {
+    const open = await run("dev");
+    const closed = await run("dev", { adHocSql: "false" });
+
+    expect(queryEnvironment(open)).to.include({ MILLPOND_AD_HOC_SQL: "true" });
+    expect(queryEnvironment(closed)).to.include({ MILLPOND_AD_HOC_SQL: "false" });
   });
 });
