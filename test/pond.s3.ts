@@ -102,6 +102,27 @@ describe("a pond in a bucket", () => {
     ]);
   });
 
+  it("costs a list of its tables to say that an answer is still the same, and no query", async () => {
+    await load("inbox/people/a.csv", "id,name\n1,Ann\n");
+    const route = `/query?${new URLSearchParams({ sql: "FROM people" })}`;
+    const first = await pond.http.request(route);
+    const etag = first.headers.get("etag") ?? "";
+    await first.text();
+    await pond.close();
+    // One that has nothing in memory, and runs the same code.
+    pond = await open();
+    proxy.take();
+    const same = { headers: { "if-none-match": etag } };
+    const again = await pond.http.request(route, same);
+
+    expect(again.status).to.equal(304);
+    expect(
+      proxy.take().map(({ method, path: asked }) => [method, asked.split("?")[0]]),
+    ).to.deep.equal([["GET", `/${bucket}/`]]);
+    await load("inbox/people/a.csv", "id,name\n1,Bo\n");
+    expect(await (await pond.http.request(route, same)).text()).to.contain("Bo");
+  });
+
   describe("an answer of more than 4 MiB", () => {
     // Text that doesn't compress, so that it is as large in every format.
     const sql = "SELECT i, md5(i::text) || md5((i + 1)::text) AS text FROM range(200000) t(i)";

@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs/promises";
+import http from "node:http";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
@@ -178,6 +180,55 @@ describe("millpond start", () => {
     pond.child.kill("SIGINT");
 
     expect(await underWay).to.equal("ok\ntrue\n");
+    expect(await pond.ended).to.equal(0);
+  });
+
+  it("stops a query whose client has left, and answers the next", async function () {
+    this.timeout(60_000);
+    const pond = start("--port", "0", "--no-sample");
+    const [, url = ""] = await pond.said(/Listening on (\S+)/);
+    const leaving = new AbortController();
+    const endless =
+      "SELECT count(*) FROM range(10000000) a(i), range(10000000) b(j) WHERE hash(i, j) = 1";
+
+    const { signal } = leaving;
+    const left = fetch(`${url}/query?${new URLSearchParams({ sql: endless })}`, { signal });
+    // Answered after the query had begun, as both came to one server in this order.
+    await fetch(`${url}/health`);
+    leaving.abort();
+    const failed = await left.catch((error: Error) => error.name);
+
+    expect(failed).to.equal("AbortError");
+    // At its deadline it would be 408.
+    await until(
+      async () => pond.output.stderr,
+      (log) => /path=\/query status=499/.test(log),
+    );
+    expect(await query(url, "SELECT 7 AS next")).to.equal("next\n7\n");
+    pond.child.kill("SIGINT");
+    expect(await pond.ended).to.equal(0);
+  });
+
+  it("answers to the names that it was told, and to no page of another site", async function () {
+    this.timeout(60_000);
+    const pond = start("--port", "0", "--no-sample", "--allow-host", "pond.lan");
+    const [, url = ""] = await pond.said(/Listening on (\S+)/);
+    const { host, port } = new URL(url);
+    const ask = async (headers: Record<string, string>, path = "/tables") => {
+      const request = http.get({ host: "127.0.0.1", port, path, headers, agent: false });
+      const [response] = (await once(request, "response")) as [http.IncomingMessage];
+      const { statusCode: status } = response;
+      const text = (await response.toArray()).join("");
+      return status === 200 ? 200 : (JSON.parse(text) as { code: string }).code;
+    };
+
+    expect(await ask({ host })).to.equal(200);
+    expect(await ask({ host: `pond.lan:${port}` })).to.equal(200);
+    expect(await ask({ host: "evil.example" })).to.equal("host-unknown");
+    expect(await ask({ host: "evil.example" }, "/hello")).to.equal("host-unknown");
+    expect(await ask({ host, origin: "https://evil.example" })).to.equal("cross-site");
+    expect(await ask({ host, origin: url })).to.equal(200);
+    pond.child.kill("SIGINT");
     expect(await pond.ended).to.equal(0);
   });
 
