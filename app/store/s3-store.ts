@@ -42,6 +42,8 @@ export interface S3StoreOptions {
 const partBytes = 16 * 1024 * 1024;
 /** Parts at once: they saturate a Lambda's network, and four of them fit its least memory. */
 const partsAtOnce = 4;
+/** The same for what is streamed: its parts are in memory, twice for a moment, beside the engine's. */
+const streamed = { partSize: 5 * 1024 * 1024, queueSize: 2 };
 /** Times that one part is asked for again whose body broke off: the SDK tries again only until the header is there. */
 const partRetries = 3;
 /** How long a socket is kept without use: S3 closes them some time later, and a frozen function doesn't hear of it. */
@@ -154,7 +156,7 @@ export class S3Store implements Store {
 
   /** Writes what comes, however much that is. */
   async putStream(key: string, content: Readable, options: PutOptions): Promise<PutResult> {
-    return await this.#put(key, content, options);
+    return await this.#put(key, content, options, streamed);
   }
 
   async delete(key: string, etag: string): Promise<void> {
@@ -241,7 +243,12 @@ export class S3Store implements Store {
     }
   }
 
-  async #put(key: string, body: Buffer | Readable, options: PutOptions): Promise<PutResult> {
+  async #put(
+    key: string,
+    body: Buffer | Readable,
+    options: PutOptions,
+    parts = { partSize: partBytes, queueSize: partsAtOnce },
+  ): Promise<PutResult> {
     const upload = new Upload({
       client: this.client,
       params: {
@@ -252,8 +259,7 @@ export class S3Store implements Store {
         Metadata: { ...options.metadata },
         ...conditionHeaders(options.condition),
       },
-      partSize: partBytes,
-      queueSize: partsAtOnce,
+      ...parts,
     });
     try {
       const { ETag } = await upload.done();
