@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+// Before all others.
+import "./steady-heap.ts";
 import { Command, CommanderError } from "commander";
 import { MillpondError } from "../app/errors.ts";
 import { version } from "../app/version.ts";

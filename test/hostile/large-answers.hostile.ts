@@ -29,15 +29,19 @@ describe("the memory of a process that answers", function () {
     await fs.rm(folder, { recursive: true });
   });
 
-  async function start(environment: Record<string, string>) {
-    const program = fileURLToPath(new URL("server.ts", import.meta.url));
-    const child = spawn(process.execPath, [program, token], {
+  async function start(program: string, args: string[], environment: Record<string, string>) {
+    const file = fileURLToPath(new URL(program, import.meta.url));
+    const child = spawn(process.execPath, [file, ...args], {
       stdio: ["pipe", "pipe", "inherit"],
       env: { PATH: process.env["PATH"], LOG_LEVEL: "warn", ...environment },
     });
     server = child;
-    const [line] = (await once(child.stdout, "data")) as [Buffer];
-    const url = String(line).trim();
+    let said = "";
+    while (!/http:\S+\n/.test(said)) {
+      const [chunk] = (await once(child.stdout, "data")) as [Buffer];
+      said += String(chunk);
+    }
+    const url = /http:\S+/.exec(said)?.[0] ?? "";
     /** Bytes that it has had at once, at most. */
     const peak = async () => {
       const status = await fs.readFile(`/proc/${child.pid}/status`, "utf8");
@@ -61,7 +65,11 @@ describe("the memory of a process that answers", function () {
   }
 
   it("stays as it is while 1 GB is streamed", async () => {
-    const { peak, ask } = await start({ [environmentNames.store]: folder });
+    const { peak, ask } = await start(
+      "../../cli/millpond.ts",
+      ["start", "--dir", folder, "--port", "0", "--no-sample"],
+      {},
+    );
     await ask(10_000);
     const before = await peak();
 
@@ -77,7 +85,7 @@ describe("the memory of a process that answers", function () {
     const client = emulatorClient(endpoint);
     const bucket = await newBucket(client);
     client.destroy();
-    const { peak, ask } = await start({
+    const { peak, ask } = await start("server.ts", [token], {
       ...emulatorKeys,
       HOME: folder,
       [environmentNames.store]: `s3://${bucket}`,
