@@ -161,6 +161,27 @@ describe("a pond in a bucket", () => {
       });
     }
 
+    it("may be a list of what was rejected, too", async () => {
+      await load("inbox/t/0.csv", "id,v\n1\n");
+      const [key = ""] = await keys("rejected/t/");
+      const got = await pond.store.read(key);
+      const own = JSON.parse(got?.text ?? "") as Record<string, unknown>;
+      for (let n = 1; n < 10; n += 1) {
+        const record = { ...own, message: "x".repeat(500_000) };
+        await put(`rejected/t/${n}.json`, JSON.stringify(record));
+      }
+
+      const response = await pond.http.request("/rejected");
+
+      expect(response.status).to.equal(303);
+      const fetched = await fetch(String(response.headers.get("location")));
+      expect(await fetched.json())
+        .to.have.property("rejections")
+        .with.length(10);
+      const head = await pond.http.request("/rejected", { method: "HEAD" });
+      expect(head.status).to.equal(200);
+    });
+
     it("is told of with 200 where a client prefers that", async () => {
       const response = await ask("csv", { prefer: "respond-async, return=representation" });
 

@@ -100,17 +100,30 @@ export function createHttpApp(parts: HttpParts): Hono {
     workspace: parts.workspace,
     mostBytes: limits.diskMiB * mebibyte,
   };
+  const handing = (c: Context): HandOptions => ({
+    ...within(c),
+    // Only the header is asked for.
+    head: c.req.method === "HEAD",
+    large: parts.large,
+    representation: /(^|[,;\s])return=representation\b/i.test(c.req.header("prefer") ?? ""),
+  });
   const answer = async (c: Context, question: Question): Promise<Response> =>
     await respond(asker, question, {
-      ...within(c),
+      ...handing(c),
       signal: c.req.raw.signal,
       // An answer to POST is nobody's to keep.
       known: c.req.method === "POST" ? undefined : (c.req.header("if-none-match") ?? ""),
-      // Only the header is asked for.
-      head: c.req.method === "HEAD",
-      large: parts.large,
-      representation: /(^|[,;\s])return=representation\b/i.test(c.req.header("prefer") ?? ""),
     });
+  /** A list that grows with the lake, and may be too large to go back by itself. */
+  const list = async (c: Context, value: object): Promise<Response> => {
+    const bytes = Buffer.from(JSON.stringify(value));
+    const { head, large } = handing(c);
+    if (head || large === undefined || bytes.length <= mostInlineBytes) {
+      return c.body(bytes, 200, { "content-type": "application/json" });
+    }
+    const body = Readable.from([bytes]);
+    return await handOver(large, body, "json", { bytes: bytes.length }, handing(c));
+  };
   // From the arrival: asking for the token is part of it.
   const arrivals = new WeakMap<Request, Arrival>();
   const arrivalOf = (c: Context): Arrival =>
@@ -170,9 +183,9 @@ export function createHttpApp(parts: HttpParts): Hono {
     return c.json({ status: "ok", millpond: version });
   });
 
-  app.get("/tables", async (c) => c.json({ tables: await catalog.summaries(within(c)) }));
+  app.get("/tables", async (c) => list(c, { tables: await catalog.summaries(within(c)) }));
 
-  app.get("/rejected", async (c) => c.json({ rejections: await catalog.rejections(within(c)) }));
+  app.get("/rejected", async (c) => list(c, { rejections: await catalog.rejections(within(c)) }));
 
   app.get("/tables/:name", async (c) => {
     const name = c.req.param("name");
@@ -180,7 +193,7 @@ export function createHttpApp(parts: HttpParts): Hono {
     if (table === undefined) {
       throw new MillpondError("not-found", `there is no table ${name}: GET /tables lists them`);
     }
-    return c.json(table);
+    return await list(c, table);
   });
 
   app.use("/query", async (_, next) => {
@@ -267,17 +280,20 @@ async function listed(saved: SavedQueries) {
   return { queries: queries.map(shown), broken };
 }
 
-interface RespondOptions {
+interface HandOptions {
   deadline: number;
-  /** Aborted when the client leaves, where that can be told. */
-  signal: AbortSignal;
-  /** Tags of the answers that the client has. Undefined: it is none to keep. */
-  known: string | undefined;
   /** Whether only the header is asked for. Hono answers HEAD by the route of GET. */
   head: boolean;
   large: LargeAnswers | undefined;
   /** Whether a redirect is to be told, not made: for clients that would send their token along with it. */
   representation: boolean;
+}
+
+interface RespondOptions extends HandOptions {
+  /** Aborted when the client leaves, where that can be told. */
+  signal: AbortSignal;
+  /** Tags of the answers that the client has. Undefined: it is none to keep. */
+  known: string | undefined;
 }
 
 async function respond(
@@ -310,20 +326,31 @@ async function respond(
   const type = contentType(question.format);
   if (head) body.destroy();
   else if (large !== undefined && length > mostInlineBytes) {
-    const { url, expires } = await before(deadline, large.hand(body, question.format, type));
-    return new Response(`${JSON.stringify({ url, expires, bytes: length, rows: answer.rows })}\n`, {
-      status: options.representation ? 200 : 303,
-      headers: {
-        "content-type": "application/json",
-        ...(options.representation
-          ? { "preference-applied": "return=representation" }
-          : { location: url }),
-        ...facts,
-      },
-    });
+    const size = { bytes: length, rows: answer.rows };
+    return await handOver(large, body, question.format, size, options, facts);
   }
   return new Response(head ? null : (Readable.toWeb(body) as ReadableStream), {
     headers: { "content-type": type, "content-length": String(length), ...facts },
+  });
+}
+
+/** Puts an answer where it can be fetched, and says where. */
+async function handOver(
+  large: LargeAnswers,
+  body: Readable,
+  format: QueryFormat,
+  size: { bytes: number; rows?: number },
+  { deadline, representation }: HandOptions,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  const { url, expires } = await before(deadline, large.hand(body, format, contentType(format)));
+  return new Response(`${JSON.stringify({ url, expires, ...size })}\n`, {
+    status: representation ? 200 : 303,
+    headers: {
+      "content-type": "application/json",
+      ...(representation ? { "preference-applied": "return=representation" } : { location: url }),
+      ...headers,
+    },
   });
 }
 
