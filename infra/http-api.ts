@@ -57,7 +57,13 @@ export class HttpApi extends pulumi.ComponentResource {
                 allowOrigins: [...cors],
                 allowMethods: ["GET", "POST"],
                 // A page can't follow a redirect to the bucket: by Prefer it is told the URL.
-                allowHeaders: ["authorization", "content-type", "accept", "prefer"],
+                allowHeaders: [
+                  "authorization",
+                  "content-type",
+                  "accept",
+                  "if-none-match",
+                  "prefer",
+                ],
                 exposeHeaders: [
                   "etag",
                   "preference-applied",

@@ -80,19 +80,20 @@ async function syntaxError(connection: DuckDBConnection, sql: string, plain = "s
 }
 
 /**
- * The SQL without a semicolon at its end, which can't stand inside parentheses. A semicolon may also be part of a text
+ * The SQL without semicolons around it, which can't stand inside parentheses. A semicolon may also be part of a text
  * or a comment: what is cut must leave the same tree.
  * @param tree what the whole SQL is parsed to
  */
-async function withoutSemicolon(
+async function withoutSemicolons(
   connection: DuckDBConnection,
   sql: string,
   tree: unknown,
 ): Promise<string> {
-  let query = sql;
+  // Blanks in their place, as errors name places.
+  let query = sql.replace(/^[\s;]+/, (first) => first.replaceAll(";", " "));
   const whole = JSON.stringify(tree);
-  for (let end = sql.lastIndexOf(";"); end > 0; end = sql.lastIndexOf(";", end - 1)) {
-    const shorter = sql.slice(0, end);
+  for (let end = query.lastIndexOf(";"); end > 0; end = query.lastIndexOf(";", end - 1)) {
+    const shorter = query.slice(0, end);
     const other = await parse(connection, shorter).catch(() => undefined);
     // A cut inside a comment or a text parses as nothing; an earlier one may be the end of the statement.
     if (other === undefined) continue;
@@ -126,7 +127,7 @@ export async function answer(
   if (unnamed !== undefined) {
     throw new MillpondError("table-unknown", `there is no table ${unnamed}`);
   }
-  const query = await withoutSemicolon(connection, request.sql, tree);
+  const query = await withoutSemicolons(connection, request.sql, tree);
   await nameTables(connection, request.tables);
   try {
     // The line break ends a comment at the end of the query.

@@ -82,7 +82,7 @@ describe("HttpApi", () => {
       allowOrigins: ["https://example.com"],
       allowMethods: ["GET", "POST"],
       // What a page sends, and what it may look at, of a large answer's URL too.
-      allowHeaders: ["authorization", "content-type", "accept", "prefer"],
+      allowHeaders: ["authorization", "content-type", "accept", "if-none-match", "prefer"],
       exposeHeaders: [
         "etag",
         "preference-applied",

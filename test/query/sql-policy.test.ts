@@ -121,8 +121,10 @@ describe("reviewSql", () => {
       "query('SELECT 1')",
       "duckdb_tables()",
       "no_such_function(1)",
-      "s.abs(1)",
-      "memory.main.abs(1)",
+      "main.getenv('HOME')",
+      "pg_catalog.getenv('HOME')",
+      "x.getenv()",
+      "t.x.getenv()",
     ];
     for (const called of functions) {
       it(`refuses SELECT ${called}`, async () => {
@@ -425,6 +427,7 @@ describe("reviewSql", () => {
       ["SELECT struct_pack(a := 1), {'a': 1}.a, MAP {'a': 1}['a'], row(1, 2)", []],
       ["SELECT ('x').upper().concat('y')", []],
       ["SELECT main.abs(1), system.main.abs(1)", []],
+      ["SELECT name.lower().replace('a', 'b'), t.name.upper() FROM trips t", ["trips"]],
       ["SELECT * EXCLUDE (a) REPLACE (b + 1 AS b) RENAME (c AS d) FROM trips", ["trips"]],
       ["SELECT COLUMNS('a.*'), min(COLUMNS(*)) FROM trips", ["trips"]],
       ["SELECT DISTINCT ON (a) a, b FROM trips ORDER BY b", ["trips"]],
