@@ -319,8 +319,7 @@ async function runImage(name: FunctionName, options: RunOptions): Promise<void> 
     });
   };
   // What runs at that moment hears of a signal by itself; between two commands nobody would, and the container stayed.
-  const survive = () => {};
-  for (const signal of endingSignals) process.on(signal, survive);
+  for (const signal of endingSignals) process.on(signal, () => {});
   try {
     await requireDocker();
     await requireImage(tag, platform, options.tag);
@@ -349,8 +348,8 @@ async function runImage(name: FunctionName, options: RunOptions): Promise<void> 
     if ((error as MillpondError).code !== "interrupted") throw error;
   } finally {
     ended.abort();
+    // All that is left is the process's own end, which takes milliseconds: a signal that comes then changes nothing.
     await Promise.all([ready, made ? remove() : undefined]);
-    for (const signal of endingSignals) process.off(signal, survive);
   }
 }
 

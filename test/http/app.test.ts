@@ -272,6 +272,14 @@ describe("the HTTP routes", () => {
       });
     }
 
+    it("shows the form that works for a PIVOT whose columns are not known, and that form works", async () => {
+      const found = await problem(post({ sql: "PIVOT people ON name" }), 403, "sql-refused");
+      const form = "FROM (PIVOT people ON name IN ('Ann', 'Bo') USING count(*))";
+
+      expect(found.detail).to.contain("FROM (PIVOT … ON x IN ('a', 'b') USING …)");
+      expect((await post({ sql: form })).status).to.equal(200);
+    });
+
     it("refuses another content type, and a body that is too large", async () => {
       await problem(post("sql=SELECT 1", { "content-type": "text/plain" }), 415, "media-type");
       await problem(post({ sql: `SELECT '${"x".repeat(1_000_001)}'` }), 413, "body-too-large");
