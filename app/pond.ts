@@ -16,7 +16,7 @@ import { parseTokens, type Tokens } from "./http/tokens.ts";
 import type { Logger } from "./logger.ts";
 import { PinnedCopies } from "./store/pinned-copies.ts";
 import type { Store } from "./store/store.ts";
-import { openWorkspace } from "./workspace.ts";
+import { makeFolder, openWorkspace } from "./workspace.ts";
 
 /** Everything that the functions are wired from: one a process. */
 export interface Pond {
@@ -178,7 +178,7 @@ async function openStore(settings: Settings, scratch: string): Promise<OpenStore
   if (location.kind === "folder") {
     const { FolderStore } = await import("./store/folder-store.ts");
     const store = FolderStore.open(location.path, scratch);
-    fs.mkdirSync(store.locatePrefix(prefixes.inbox), { recursive: true });
+    makeFolder(path.resolve(store.locatePrefix(prefixes.inbox)));
     return { store, bucket: folderBucket, remote: undefined, large: undefined };
   }
   const { S3Store } = await import("./store/s3-store.ts");

@@ -13,13 +13,30 @@ export interface Workspace {
 }
 
 /**
+ * Makes a folder, and those that it is in. Node's own way does not end where a file system has none to be made, as /proc.
+ * @throws Error of Node's where it can't
+ */
+export function makeFolder(folder: string): void {
+  const isThere = () => fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
+  if (isThere()) return;
+  const parent = path.dirname(folder);
+  if (parent !== folder) makeFolder(parent);
+  try {
+    fs.mkdirSync(folder);
+  } catch (error) {
+    // Somebody else's, meanwhile.
+    if (!isThere()) throw error;
+  }
+}
+
+/**
  * Makes a workspace, and removes those of processes that ended without removing theirs: killed ones leave files that
  * may be large.
  * @throws MillpondError `folder` where `base` can't be written
  */
 export function openWorkspace(base: string): Workspace {
   try {
-    fs.mkdirSync(base, { recursive: true });
+    makeFolder(base);
     for (const { name, owner } of workspacesIn(base)) {
       const left = owner === process.pid ? !own.has(path.join(base, name)) : !isAlive(owner);
       if (left) fs.rmSync(path.join(base, name), { recursive: true, force: true });

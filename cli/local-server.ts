@@ -1,8 +1,10 @@
+import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
 import { type ServerType, serve } from "@hono/node-server";
 import { MillpondError } from "../app/errors.ts";
 import { handler as hello } from "../app/functions/hello.ts";
 import { problemResponse } from "../app/http/problem.ts";
+import { withInvocationKeys } from "../app/logger.ts";
 import type { Pond } from "../app/pond.ts";
 import { localContext } from "./local-context.ts";
 import { unwelcome } from "./local-guard.ts";
@@ -34,7 +36,7 @@ export async function serveLocal(
     {
       fetch: (request, environment) => {
         const refusal = unwelcome(request, known);
-        if (refusal !== undefined) return problemResponse(refusal, undefined);
+        if (refusal !== undefined) return refused(pond, refusal);
         return new URL(request.url).pathname === "/hello"
           ? greet(request)
           : pond.http.fetch(request, environment);
@@ -82,6 +84,15 @@ function closer(server: ServerType): () => Promise<void> {
     for (const socket of open) if (!busy.has(socket)) socket.destroy();
     await closed;
   };
+}
+
+/** As the routes themselves refuse: with an id, and a line in the log. */
+function refused(pond: Pond, refusal: MillpondError): Response {
+  const id = randomUUID();
+  return withInvocationKeys({ function_request_id: id }, () => {
+    pond.logger.warn("request refused", { code: refusal.code });
+    return problemResponse(refusal, undefined, { "x-request-id": id });
+  });
 }
 
 /** The hello function has a route of its own, as on AWS. */

@@ -2,7 +2,7 @@ import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { expect } from "chai";
-import { openWorkspace } from "../app/workspace.ts";
+import { makeFolder, openWorkspace } from "../app/workspace.ts";
 
 describe("openWorkspace", () => {
   it("removes what processes left that are gone, and nothing else", async () => {
@@ -31,4 +31,23 @@ describe("openWorkspace", () => {
       path.basename(second.path),
     ]);
   });
+});
+
+describe("makeFolder", () => {
+  it("makes a folder with all that it is in, and leaves one that is there", async () => {
+    const base = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
+    const folder = path.join(base, "a/b/c");
+    makeFolder(folder);
+    makeFolder(folder);
+
+    expect((await fs.stat(folder)).isDirectory()).to.equal(true);
+    await fs.rm(base, { recursive: true });
+  });
+
+  // Node's own would try for ever.
+  for (const folder of ["/proc/millpond/a", "/dev/null/a", "/dev/fd/millpond"]) {
+    it(`ends with an error for ${folder}`, () => {
+      expect(() => makeFolder(folder)).to.throw(/ENOENT|ENOTDIR|EEXIST|EACCES|EPERM/);
+    });
+  }
 });

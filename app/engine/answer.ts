@@ -2,9 +2,11 @@ import fs from "node:fs/promises";
 import {
   BIGINT,
   BOOLEAN,
+  DATE,
   DOUBLE,
   DuckDBArrayType,
   type DuckDBConnection,
+  DuckDBDateValue,
   DuckDBDecimalType,
   DuckDBListType,
   DuckDBMapType,
@@ -55,8 +57,12 @@ async function parse(connection: DuckDBConnection, sql: string): Promise<unknown
     error: boolean;
     error_type?: string;
     error_message?: string;
+    statements?: unknown[];
   };
-  if (!tree.error) return tree;
+  if (!tree.error) {
+    if (tree.statements?.length === 0) throw new MillpondError("sql-invalid", "the SQL is empty");
+    return tree;
+  }
   if (tree.error_type === "parser") {
     throw new MillpondError("sql-invalid", await syntaxError(connection, sql, tree.error_message));
   }
@@ -307,8 +313,14 @@ function boundValue(value: ParameterValue): { value: DuckDBValue; type: DuckDBTy
       return { value, type: small ? BIGINT : HUGEINT };
     }
     case "object":
-      return { value, type: SQLNULL };
+      if (value === null) return { value, type: SQLNULL };
+      return { value: dayOf(value.date), type: DATE };
   }
+}
+
+function dayOf(date: string): DuckDBDateValue {
+  const [year = 0, month = 0, day = 0] = date.split("-").map(Number);
+  return DuckDBDateValue.fromParts({ year, month, day });
 }
 
 /** Errors of DuckDB that a caller can mend; the others are ours. */

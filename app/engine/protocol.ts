@@ -74,7 +74,14 @@ export interface ReviewResult {
 }
 
 /** Values that a caller binds: by position, or by name without `$`. */
-export type ParameterValue = string | number | bigint | boolean | null;
+export type ParameterValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  /** A day, as 2024-02-29. */
+  | { date: string };
 export type Parameters = readonly ParameterValue[] | Readonly<Record<string, ParameterValue>>;
 
 export interface QueryRequest {

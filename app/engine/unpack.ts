@@ -67,7 +67,7 @@ export async function readHead(file: string, compression: Compression): Promise<
     throw new SourceError({
       code: "not-utf8",
       message: "the file begins with a mark of UTF-16",
-      expected: sourceAdvice.utf8,
+      expected: sourceAdvice.utf16,
       line: 1,
     });
   }

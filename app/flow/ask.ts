@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { before } from "../deadline.ts";
 import type { Engine, RunOptions } from "../engine/engine.ts";
 import type { Parameters } from "../engine/protocol.ts";
@@ -49,8 +50,11 @@ export interface AskOptions extends RunOptions {
   known?: string | undefined;
 }
 
-/** A file that is replaced while it is read makes the answer one of neither version: ask again, once. */
-const tries = 2;
+/**
+ * A file that is replaced while it is read makes the answer one of neither version: ask again, after a pause that grows, as somebody
+ * may be at many of them.
+ */
+const pausesMs = [0, 100, 400, 1600];
 
 /**
  * Answers one question of SQL.
@@ -66,7 +70,8 @@ export async function ask(
   const { tables, volatile } = await engine.run({ kind: "review", sql: question.sql }, options);
   const list = () =>
     before(options.deadline, Promise.all(tables.map((name) => catalog.files(name))));
-  for (let attempt = 1; attempt <= tries; attempt += 1) {
+  for (const pauseMs of [undefined, ...pausesMs]) {
+    if (pauseMs !== undefined) await before(options.deadline, pause(pauseMs));
     const files = await list();
     const missing = files.find((table) => table.files.length === 0);
     if (missing !== undefined) throw await unknownTable(catalog, missing.name, options);
@@ -100,9 +105,13 @@ export async function ask(
       if (!kept) await fs.rm(file, { force: true });
     }
   }
-  throw new MillpondError("tables-changed", "files of the tables were replaced meanwhile", {
-    retryable: true,
-  });
+  throw new MillpondError(
+    "tables-changed",
+    "files of the tables were replaced each time they were read: send it again",
+    {
+      retryable: true,
+    },
+  );
 }
 
 function secondsSince(begun: number): number {

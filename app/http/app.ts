@@ -230,8 +230,8 @@ export function createHttpApp(parts: HttpParts): Hono {
     if (query === undefined) {
       throw new MillpondError("not-found", `there is no saved query ${name}: GET /q lists them`);
     }
-    const { format: named, ...given } = c.req.query();
-    const format = readFormat(named, c.req.header("accept"));
+    const { format: named, ...given } = c.req.queries();
+    const format = readFormat(named?.[0], c.req.header("accept"));
     const parameters = readSavedParameters(query, given);
     return await answer(c, { sql: query.sql, parameters, format });
   });

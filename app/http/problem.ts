@@ -23,6 +23,8 @@ const statuses: Readonly<Record<string, number>> = {
   // Nobody reads it; the log does.
   "client-left": 499,
   "media-type": 415,
+  // The operator's to mend, who may be the one who asks: GET /q says as much.
+  "saved-query": 500,
   "engine-died": 503,
   "engine-unavailable": 503,
   "tables-changed": 503,
@@ -90,6 +92,7 @@ const advice: Readonly<Record<string, string>> = {
   "disk-full": "the disk is full: send the query again when there is room",
   "engine-died": "the engine ended under this query and others: send it again",
   "engine-unavailable": "the engine ended before it had this query: send it again",
+  "saved-query": "the header of this saved query can't be read: GET /q says why",
   "secret-unavailable": "the service that keeps the tokens can't be reached: send it again",
   "store-unavailable": "the bucket can't be reached: send it again",
 };

@@ -15,6 +15,7 @@ export class SourceError extends MillpondError {
 export const sourceAdvice = {
   empty: "at least a header line, or one record",
   utf8: "text in UTF-8, which `iconv -f LATIN1 -t UTF-8 old.csv > new.csv` writes from Latin-1",
+  utf16: "text in UTF-8, which `iconv -f UTF-16 -t UTF-8 old.csv > new.csv` writes from UTF-16",
   csv: "the same number of fields on each line, a header line first, fields with line breaks or separators in double quotes",
   json: "a JSON array of objects, or one JSON object after the other",
   parquet: "a whole Parquet file",

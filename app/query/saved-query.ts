@@ -9,11 +9,18 @@ const readers = {
     return Number.isFinite(value) ? value : undefined;
   },
   boolean: (text: string) => (text === "true" ? true : text === "false" ? false : undefined),
-  date: (text: string) => (/^\d{4}-\d{2}-\d{2}$/.test(text) ? text : undefined),
+  date: (text: string) => (isDay(text) ? { date: text } : undefined),
 } as const;
 
+/** Whether there is such a day: JavaScript takes February's 30th for March's 1st. */
+function isDay(text: string): boolean {
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return false;
+  const day = new Date(`${text}T00:00:00Z`);
+  return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text);
+}
+
 export type SavedParameterType = keyof typeof readers;
-export type SavedParameterValue = string | bigint | number | boolean;
+export type SavedParameterValue = string | bigint | number | boolean | { date: string };
 
 export interface SavedParameter {
   name: string;
@@ -70,16 +77,18 @@ export function parseSavedQuery(name: string, text: string): SavedQuery {
 
 /**
  * The values of a saved query's parameters, from the texts of a URL.
- * @throws MillpondError `parameters-invalid`, naming each that is missing, malformed or unknown
+ * @param given all that the URL gives under a name
+ * @throws MillpondError `parameters-invalid`, naming each that is missing, malformed, unknown or there twice
  */
 export function readSavedParameters(
   query: SavedQuery,
-  given: Readonly<Record<string, string>>,
+  given: Readonly<Record<string, readonly string[]>>,
 ): Record<string, SavedParameterValue> {
   const problems: string[] = [];
   const values: Record<string, SavedParameterValue> = {};
   for (const { name, type, default: fallback } of query.parameters) {
-    const text = Object.hasOwn(given, name) ? given[name] : fallback;
+    const [text = fallback, ...more] = Object.hasOwn(given, name) ? (given[name] ?? []) : [];
+    if (more.length > 0) problems.push(`${name} is there ${more.length + 1} times`);
     if (text === undefined) {
       problems.push(`${name} is missing: give ?${name}=<${type}>`);
       continue;

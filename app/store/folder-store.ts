@@ -5,6 +5,7 @@ import path from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { privateFolder } from "../contract.ts";
 import { MillpondError } from "../errors.ts";
+import { makeFolder } from "../workspace.ts";
 import type {
   LocalCopy,
   ObjectHead,
@@ -73,7 +74,7 @@ export class FolderStore implements Store {
   static open(folder: string, scratch: string): FolderStore {
     let root = path.resolve(folder);
     try {
-      fs.mkdirSync(path.join(root, privateFolder), { recursive: true });
+      makeFolder(path.join(root, privateFolder));
       root = fs.realpathSync.native(root);
       const database = new DatabaseSync(path.join(root, privateFolder, sidecarFile), {
         timeout: lockWaitMs,

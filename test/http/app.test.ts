@@ -261,6 +261,7 @@ describe("the HTTP routes", () => {
         "params is a list",
       ],
       ["empty SQL", { sql: " " }, 400, "sql-invalid", "empty"],
+      ["SQL of a comment alone", { sql: "-- c" }, 400, "sql-invalid", "empty"],
       ["a NUL in the SQL", { sql: "SELECT 1\0; SELECT 2" }, 400, "sql-invalid", "NUL"],
     ] as const) {
       it(`refuses ${what}`, async () => {
@@ -407,6 +408,20 @@ describe("the HTTP routes", () => {
       expect(await (await get("/q/older?age=8&format=csv")).text()).to.equal("name\n");
     });
 
+    it("binds each value as what it is", async () => {
+      const sql =
+        '-- @param d date\n-- @param n integer = "3"\nSELECT typeof($d) AS t, $d - INTERVAL 3 DAY AS before, year($d) AS y, $d + $n::INTEGER AS after';
+      await fs.writeFile(path.join(folder, "queries/days.sql"), sql);
+      const response = await get("/q/days?d=2024-03-01&format=csv");
+      const twice = get("/q/days?d=2024-03-01&d=2024-03-02");
+
+      expect(await response.text()).to.equal(
+        "t,before,y,after\nDATE,2024-02-27 00:00:00,2024,2024-03-04\n",
+      );
+      expect((await problem(twice, 400, "parameters-invalid")).detail).to.contain("d is there 2");
+      await fs.rm(path.join(folder, "queries/days.sql"));
+    });
+
     it("refuses values that are missing, malformed or unknown, by name", async () => {
       const malformed = await problem(get("/q/older?age=old"), 400, "parameters-invalid");
       const unknown = await problem(get("/q/older?agee=1"), 400, "parameters-invalid");
@@ -431,9 +446,10 @@ describe("the HTTP routes", () => {
       expect(broken[0]?.problem).to.contain("-- @param age years");
     });
 
-    it("says nothing of the inside when a saved query's header is broken", async () => {
-      const found = await problem(get("/q/typo"), 500, "internal");
+    it("says where to look when a saved query's header is broken", async () => {
+      const found = await problem(get("/q/typo"), 500, "saved-query");
 
+      expect(found.detail).to.contain("GET /q says why");
       expect(JSON.stringify(found)).to.not.match(/years|typo\.sql/);
     });
   });
@@ -462,7 +478,7 @@ describe("the HTTP routes", () => {
       const id = other.headers.get("x-request-id");
       expect(id).to.match(/^[0-9a-f-]{36}$/);
       expect(one.headers.get("x-request-id")).to.not.equal(id);
-      expect(await other.json()).to.include({ code: "internal", request: id });
+      expect(await other.json()).to.include({ code: "saved-query", request: id });
       expect(await one.json()).to.include({
         code: "not-found",
         request: one.headers.get("x-request-id"),

@@ -63,20 +63,25 @@ describe("readSavedParameters", () => {
     '-- @param t text\n-- @param i integer = "1"\n-- @param n number = "1"\n-- @param b boolean = "true"\n-- @param d date = "2024-01-01"\nSELECT 1',
   );
 
+  /** As a URL gives each once. */
+  const read = (given: Readonly<Record<string, string>>) =>
+    readSavedParameters(
+      query,
+      Object.fromEntries(Object.entries(given).map(([name, text]) => [name, [text]])),
+    );
+
   it("reads each type, and takes defaults for the rest", () => {
-    expect(readSavedParameters(query, { t: "", i: "-12345678901234567890" })).to.deep.equal({
+    expect(read({ t: "", i: "-12345678901234567890" })).to.deep.equal({
       t: "",
       i: -12345678901234567890n,
       n: 1,
       b: true,
-      d: "2024-01-01",
+      d: { date: "2024-01-01" },
     });
-    expect(
-      readSavedParameters(query, { t: "x", n: "1e3", b: "false", d: "1999-12-31" }),
-    ).to.include({
+    expect(read({ t: "x", n: "1e3", b: "false", d: "1999-12-31" })).to.deep.include({
       n: 1000,
       b: false,
-      d: "1999-12-31",
+      d: { date: "1999-12-31" },
     });
   });
 
@@ -87,23 +92,25 @@ describe("readSavedParameters", () => {
     [{ t: "x", n: "Infinity" }, "n must be of type number"],
     [{ t: "x", b: "yes" }, "b must be of type boolean"],
     [{ t: "x", d: "01/02/2024" }, "d must be of type date"],
+    [{ t: "x", d: "2024-02-30" }, "d must be of type date"],
+    [{ t: "x", d: "2024-13-01" }, "d must be of type date"],
     [{ t: "x", u: "1" }, "there is no parameter u; there is t, i, n, b, d"],
   ] as const) {
     it(`refuses ${JSON.stringify(given)}`, () => {
-      expect(() => readSavedParameters(query, given)).to.throw(message);
+      expect(() => read(given)).to.throw(message);
     });
   }
 
+  it("refuses one that is there twice", () => {
+    expect(() => readSavedParameters(query, { t: ["x", "y"] })).to.throw("t is there 2 times");
+  });
+
   it("says all that is wrong at once", () => {
-    expect(() => readSavedParameters(query, { i: "x", u: "1" })).to.throw(
-      /t is missing.*i must be.*no parameter u/,
-    );
+    expect(() => read({ i: "x", u: "1" })).to.throw(/t is missing.*i must be.*no parameter u/);
   });
 
   it("takes no name for one that every object has", () => {
-    expect(() => readSavedParameters(query, { t: "x", ["__proto__"]: "1" })).to.throw(
-      "no parameter __proto__",
-    );
+    expect(() => read({ t: "x", ["__proto__"]: "1" })).to.throw("no parameter __proto__");
     expect(() =>
       readSavedParameters(parseSavedQuery("q", "-- @param constructor text\nSELECT 1"), {}),
     ).to.throw("constructor is missing");

@@ -1,5 +1,6 @@
 /**
- * ClickBench: its one table, with all 105 columns, small and made up by hashes, and its 43 queries as for DuckDB.
+ * ClickBench: its one table, with all 105 columns, small and made up by hashes, and its 43 queries as for DuckDB, with thresholds and
+ * offsets that fit so few rows.
  * @see https://github.com/ClickHouse/ClickBench
  */
 
