@@ -1,0 +1,87 @@
+import fs from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { gzipSync } from "node:zlib";
+import { expect } from "chai";
+import { environmentNames } from "../../app/contract.ts";
+import { readSettings } from "../../app/environment.ts";
+import { createHandler } from "../../app/functions/query.ts";
+import { createLogger } from "../../app/logger.ts";
+import { openPond, type Pond } from "../../app/pond.ts";
+import { localContext } from "../../cli/local-context.ts";
+
+/** As API Gateway hands a request over. */
+interface Given {
+  method?: string;
+  path: string;
+  headers?: Record<string, string>;
+  body?: string;
+  isBase64Encoded?: boolean;
+  authorizer?: object;
+}
+
+describe("the query function behind API Gateway's signatures", () => {
+  let folder: string;
+  let pond: Pond;
+
+  before(async () => {
+    folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
+    const settings = readSettings({
+      [environmentNames.store]: folder,
+      [environmentNames.auth]: "iam",
+    });
+    pond = await openPond(settings, createLogger({ environment: { LOG_LEVEL: "fatal" } }));
+  });
+  after(async () => {
+    await pond.close();
+    await fs.rm(folder, { recursive: true });
+  });
+
+  async function ask({ method = "GET", path: rawPath, headers = {}, authorizer, ...body }: Given) {
+    const event = {
+      version: "2.0",
+      routeKey: "$default",
+      rawPath,
+      rawQueryString: "",
+      headers: { host: "api.example", ...headers },
+      requestContext: {
+        http: { method, path: rawPath, sourceIp: "192.0.2.1", protocol: "HTTP/1.1" },
+        ...(authorizer === undefined ? {} : { authorizer }),
+      },
+      isBase64Encoded: false,
+      ...body,
+    };
+    return await createHandler(async () => pond)(event, localContext("query"));
+  }
+  const signed = { iam: { userArn: "arn:aws:iam::123456789012:user/alice" } };
+
+  it("answers whom the event's context names", async () => {
+    expect(await ask({ path: "/tables", authorizer: signed })).to.include({ statusCode: 200 });
+  });
+
+  it("answers nobody else, whatever the request says", async () => {
+    const claim = JSON.stringify({ authorizer: signed });
+    for (const given of [
+      { path: "/tables" },
+      { path: "/tables", authorizer: {} },
+      { path: "/tables", authorizer: { jwt: { claims: {} } } },
+      { path: "/tables", headers: { requestcontext: claim, "x-amzn-request-context": claim } },
+      { method: "POST", path: "/query", body: `{"requestContext": ${claim}}` },
+    ]) {
+      expect(await ask(given)).to.include({ statusCode: 401 });
+    }
+  });
+
+  it("reads a body that is packed, and comes as Base64", async () => {
+    const answer = await ask({
+      method: "POST",
+      path: "/query",
+      headers: { "content-type": "application/json", "content-encoding": "gzip" },
+      body: gzipSync('{"sql": "SELECT 1 AS a"}').toString("base64"),
+      isBase64Encoded: true,
+      authorizer: signed,
+    });
+
+    expect(JSON.parse(answer.body)).to.deep.include({ data: [{ a: 1 }] });
+  });
+});
