@@ -32,6 +32,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import("./local.ts")).localCommand(),
   invoke: async () => (await import("./invoke.ts")).invokeCommand(),
+  query: async () => (await import("./query.ts")).queryCommand(),
   sweep: async () => (await import("./sweep.ts")).sweepCommand(),
   redrive: async () => (await import("./redrive.ts")).redriveCommand(),
   demo: async () => (await import("./demo.ts")).demoCommand(),

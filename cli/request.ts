@@ -23,34 +23,48 @@ const loopback: LookupFunction = (_, options, callback) => {
   else callback(null, "127.0.0.1", 4);
 };
 
-/** One GET, without following redirects. */
-export async function get(url: string, headers: Record<string, string> = {}): Promise<Reply> {
+export interface SentRequest {
+  /** @default "GET" */
+  method?: "GET" | "POST";
+  headers?: Record<string, string>;
+  body?: string;
+  /** Aborted when nobody waits any more. */
+  signal?: AbortSignal | undefined;
+}
+
+/** One request, without following redirects. Resolves with the answer's header; its body is to be read. */
+export async function send(
+  url: string,
+  { method = "GET", headers = {}, body, signal }: SentRequest = {},
+): Promise<http.IncomingMessage> {
   const { protocol, hostname } = new URL(url);
-  return await new Promise<Reply>((resolve, reject) => {
-    const request = (protocol === "http:" ? http : https).get(
+  return await new Promise<http.IncomingMessage>((resolve, reject) => {
+    const request = (protocol === "http:" ? http : https).request(
       url,
       {
+        method,
         headers,
         timeout: patienceMs,
         agent: false,
+        ...(signal === undefined ? {} : { signal }),
         ...(ownNames.test(hostname) ? { lookup: loopback } : {}),
       },
-      (response) => {
-        const chunks: Buffer[] = [];
-        response.on("data", (chunk: Buffer) => chunks.push(chunk));
-        response.once("error", reject);
-        response.once("end", () =>
-          resolve({
-            status: response.statusCode ?? 0,
-            headers: response.headers,
-            text: Buffer.concat(chunks).toString("utf8"),
-          }),
-        );
-      },
+      resolve,
     );
     request.once("timeout", () =>
       request.destroy(new Error(`no answer from ${hostname} in ${patienceMs / 1000} s`)),
     );
     request.once("error", reject);
+    request.end(body);
   });
+}
+
+/** One GET, without following redirects. */
+export async function get(url: string, headers: Record<string, string> = {}): Promise<Reply> {
+  const response = await send(url, { headers });
+  return {
+    status: response.statusCode ?? 0,
+    headers: response.headers,
+    text: Buffer.concat(await response.toArray()).toString("utf8"),
+  };
 }

@@ -140,6 +140,7 @@ describe("millpond, called wrongly", () => {
     "image-run",
     "smoke",
     "rehearse",
+    "query",
   ]) {
     it(`keeps the help of ${command} within 80 columns`, async () => {
       const { code, text } = await run([command, "--help"]);

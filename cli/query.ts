@@ -1,0 +1,296 @@
+import fs from "node:fs";
+import type { IncomingMessage } from "node:http";
+import { Transform } from "node:stream";
+import { text } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
+import Table from "cli-table3";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { MillpondError, messageOf } from "../app/errors.ts";
+import { formatNames, type QueryFormat } from "../app/query/result-format.ts";
+import { readStack, readToken } from "./deployed-stack.ts";
+import { defaultPort } from "./local.ts";
+import { progressBar } from "./progress.ts";
+import { send } from "./request.ts";
+import { interruption } from "./steps.ts";
+import { bytesText, countText, secondsText } from "./text.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** Where a pond is asked. */
+interface Target {
+  url: string;
+  token: string | undefined;
+  /** How it is called where it does not answer. */
+  hint: string;
+}
+
+type Value = string | number | boolean | null;
+
+interface QueryOptions {
+  stack?: string;
+  url?: string;
+  token?: string;
+  format?: QueryFormat;
+  output?: string;
+  param: [string | undefined, Value][];
+}
+
+const localUrl = `http://127.0.0.1:${defaultPort}`;
+/** Rows that a person reads. */
+const mostRowsShown = 200;
+/** The token of a pond on one machine, for those who would not have it in their shell's history. */
+const tokenVariable = "MILLPOND_TOKEN";
+
+export function queryCommand(): Command {
+  return new Command("query")
+    .description("ask a pond: a table on a terminal, CSV in a pipe")
+    .argument("[sql]", "what to ask; without it, or with -, standard input")
+    .addOption(new Option("--stack <name>", "ask this stack of Pulumi's, with a token of its own"))
+    .addOption(
+      new Option("--url <url>", `ask the pond at this URL (default: ${localUrl})`).conflicts(
+        "stack",
+      ),
+    )
+    .addOption(
+      new Option("--token <token>", `the token to send (default: ${tokenVariable})`).conflicts(
+        "stack",
+      ),
+    )
+    .addOption(
+      new Option("-f, --format <format>", "how the answer is written").choices(formatNames),
+    )
+    .option("--output <file>", "write the answer to this file")
+    .option(
+      "-p, --param <value>",
+      "a value for $1, $2, … in their order, or name=value; a number, true, false, null, or text; in double quotes always text",
+      readParameter,
+      [],
+    )
+    .addHelpText(
+      "after",
+      `
+On a terminal the first ${mostRowsShown} rows are shown; a pipe and a file get all of them,
+as CSV or as --format says. Of --output the ending says it: .csv, .json,
+.ndjson, .parquet. How long it took goes to standard error, if that is a
+terminal.
+Exit code: 0 answered; 1 refused or failed; 2 the call is wrong; 130
+interrupted.`,
+    )
+    .action(async (sql: string | undefined, options: QueryOptions) => {
+      const question = sql === undefined || sql === "-" ? await text(process.stdin) : sql;
+      if (question.trim() === "") throw new UsageError('which SQL? npm run query -- "select 1"');
+      const parameters = parametersOf(options.param);
+      const shown =
+        options.format === undefined && options.output === undefined && process.stdout.isTTY;
+      const format = shown ? "json" : formatOf(options);
+      const stopped = interruption();
+      const target = await targetOf(options);
+      const begun = performance.now();
+      const body = JSON.stringify({ sql: question, params: parameters });
+      try {
+        const answer = await ask(target, body, format, stopped);
+        if (shown) show(JSON.parse(await text(answer.body)) as Shown);
+        else await save(answer, options.output);
+        if (process.stderr.isTTY) {
+          const engine = secondsText(Number(answer.elapsed) * 1000);
+          const whole = secondsText(performance.now() - begun);
+          process.stderr.write(
+            `${countText(Number(answer.rows), "row")} in ${engine}, ${whole} with the way here\n`,
+          );
+        }
+      } catch (error) {
+        stopped.throwIfAborted();
+        throw error;
+      }
+    });
+}
+
+/** One value; those before it stay. */
+function readParameter(given: string, before: QueryOptions["param"]): QueryOptions["param"] {
+  const [, name, value = ""] = /^(?:([A-Za-z_]\w*)=)?(.*)$/s.exec(given) ?? [];
+  return [...before, [name, parsedValue(value)]];
+}
+
+function parsedValue(given: string): Value {
+  if (!/^(-?\d+(\.\d+)?([eE][+-]?\d+)?|true|false|null|".*")$/s.test(given)) return given;
+  try {
+    const value = JSON.parse(given) as Value;
+    // Digits that a double does not hold stay as they were written.
+    return typeof value === "number" && String(value) !== given ? given : value;
+  } catch {
+    throw new InvalidArgumentError(`${given} is no JSON string.`);
+  }
+}
+
+function parametersOf(given: QueryOptions["param"]): Value[] | Record<string, Value> {
+  const named = given.filter(([name]) => name !== undefined);
+  if (named.length === 0) return given.map(([, value]) => value);
+  if (named.length < given.length) {
+    throw new UsageError("--param takes either values, or name=value, not both");
+  }
+  return Object.fromEntries(named as [string, Value][]);
+}
+
+function formatOf({ format, output }: QueryOptions): QueryFormat {
+  if (format !== undefined) return format;
+  const ending = /\.([a-z]+)$/i.exec(output ?? "")?.[1]?.toLowerCase();
+  return formatNames.find((name) => name === ending) ?? "csv";
+}
+
+async function targetOf({ stack: name, url, token }: QueryOptions): Promise<Target> {
+  if (name === undefined) {
+    if (url !== undefined && !URL.canParse(url)) {
+      throw new UsageError(`--url takes http://<host>[:<port>], got "${url}"`);
+    }
+    const own = token ?? (process.env[tokenVariable] || undefined);
+    return {
+      url: (url ?? localUrl).replace(/\/+$/, ""),
+      token: own,
+      hint: "npm start serves a pond on this machine; --stack <name> asks a deployed one, --url another",
+    };
+  }
+  const [{ apiUrl }, of] = await Promise.all([readStack(name), readToken(name)]);
+  return { url: apiUrl, token: of, hint: `npm run smoke -- --stack ${name} looks what is wrong` };
+}
+
+interface Reply {
+  body: IncomingMessage;
+  rows: string;
+  /** Seconds. */
+  elapsed: string;
+  /** Bytes, where the answer says how many there are. */
+  bytes: number | undefined;
+}
+
+async function ask(
+  { url, token, hint }: Target,
+  body: string,
+  format: QueryFormat,
+  signal: AbortSignal,
+): Promise<Reply> {
+  const answer = await send(`${url}/query?format=${format}`, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      "content-length": String(Buffer.byteLength(body)),
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    },
+    body,
+    signal,
+  }).catch((error: unknown) => {
+    throw new MillpondError("no-answer", `${url} does not answer: ${messageOf(error)}; ${hint}`, {
+      cause: error,
+    });
+  });
+  const { "x-millpond-rows": rows, "x-millpond-elapsed": elapsed } = answer.headers;
+  const found = { rows: String(rows ?? "0"), elapsed: String(elapsed ?? "0") };
+  const { location } = answer.headers;
+  if (answer.statusCode === 303 && location !== undefined) {
+    answer.resume();
+    // It goes to the bucket, which gets no token.
+    const large = await send(location, { signal });
+    if (large.statusCode !== 200) {
+      throw new MillpondError(
+        "no-answer",
+        `the large answer can't be fetched: ${large.statusCode}`,
+      );
+    }
+    return { body: large, ...found, bytes: lengthOf(large) };
+  }
+  if (answer.statusCode === 200) return { body: answer, ...found, bytes: lengthOf(answer) };
+  throw new MillpondError("refused", problemText(answer.statusCode ?? 0, await text(answer)));
+}
+
+function lengthOf({ headers }: IncomingMessage): number | undefined {
+  const { "content-length": length } = headers;
+  return length === undefined ? undefined : Number(length);
+}
+
+function problemText(status: number, said: string): string {
+  try {
+    const { code, detail } = JSON.parse(said) as { code: string; detail: string };
+    return `${detail} (${code})`;
+  } catch {
+    // API Gateway's own, or somebody else's server.
+    return `the answer is ${status}: ${said.trim().slice(0, 300)}`;
+  }
+}
+
+async function save({ body, bytes }: Reply, output: string | undefined): Promise<void> {
+  const bar = progressBar("fetching [{bar}] {done} of {all}");
+  // Where the answer goes to the same terminal it is the progress.
+  const watched =
+    process.stderr.isTTY && bytes !== undefined && !(output === undefined && process.stdout.isTTY);
+  const all = bytesText(bytes ?? 0);
+  let done = 0;
+  const counting = new Transform({
+    transform(chunk: Buffer, _encoding, next) {
+      done += chunk.length;
+      if (watched) bar.update(done, { done: bytesText(done), all });
+      next(null, chunk);
+    },
+  });
+  if (watched) bar.start(bytes, 0, { done: bytesText(0), all });
+  try {
+    if (output === undefined) {
+      await pipeline(body, counting, process.stdout, { end: false }).catch(passClosed);
+    } else {
+      // Whole or not at all: what was there stays until then.
+      const part = `${output}.part`;
+      await pipeline(body, counting, fs.createWriteStream(part)).catch((error: unknown) => {
+        fs.rmSync(part, { force: true });
+        throw fileError(error, output);
+      });
+      fs.renameSync(part, output);
+    }
+  } finally {
+    bar.stop();
+  }
+}
+
+/** Whoever reads has had enough. */
+function passClosed(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
+}
+
+function fileError(error: unknown, file: string): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (!["ENOENT", "EACCES", "EISDIR", "ENOTDIR", "ENOSPC", "EROFS"].includes(code ?? ""))
+    return error;
+  return new MillpondError("file", `can't write ${file}: ${messageOf(error)}`, { cause: error });
+}
+
+interface Shown {
+  meta: { name: string; type: string }[];
+  data: Record<string, unknown>[];
+}
+
+/** For people: the first rows, numbers to the right. */
+function show({ meta, data }: Shown): void {
+  const numeric = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*|BIGNUM)$/;
+  const table = new Table({
+    head: meta.map(({ name }) => plain(name)),
+    colAligns: meta.map(({ type }) => (numeric.test(type) ? "right" : "left")),
+    style: { head: [], border: [], compact: true },
+  });
+  for (const row of data.slice(0, mostRowsShown)) {
+    table.push(meta.map(({ name }) => cellOf(row[name])));
+  }
+  process.stdout.write(`${table.toString()}\n`);
+  if (data.length > mostRowsShown) {
+    const more = countText(data.length - mostRowsShown, "more row");
+    process.stdout.write(`… ${more}: --format csv shows all, --output <file> keeps them\n`);
+  }
+}
+
+function cellOf(value: unknown): string {
+  if (value === null || value === undefined) return "NULL";
+  return plain(typeof value === "object" ? JSON.stringify(value) : String(value));
+}
+
+/** Without what would tell the terminal something. */
+function plain(given: string): string {
+  return given.replace(
+    /\p{Cc}/gu,
+    (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}

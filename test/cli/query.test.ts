@@ -1,0 +1,122 @@
+import type { ChildProcess } from "node:child_process";
+import fs from "node:fs/promises";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { expect } from "chai";
+import { environmentNames } from "../../app/contract.ts";
+import { readSettings } from "../../app/environment.ts";
+import { ingest } from "../../app/flow/ingest.ts";
+import { createLogger } from "../../app/logger.ts";
+import { openPond, type Pond } from "../../app/pond.ts";
+import { type LocalServer, serveLocal } from "../../cli/local-server.ts";
+import { type CliOptions, runCli } from "../run-cli.ts";
+
+describe("millpond query", () => {
+  let folder: string;
+  let pond: Pond;
+  let server: LocalServer;
+  const token = "a-token-of-24-characters";
+
+  before(async () => {
+    folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
+    await fs.mkdir(path.join(folder, "inbox"));
+    await fs.writeFile(path.join(folder, "inbox/people.csv"), "id,name\n1,Ann\n2,\n");
+    const settings = readSettings({ [environmentNames.store]: folder });
+    const logger = createLogger({ environment: { LOG_LEVEL: "fatal" } });
+    pond = await openPond(settings, logger, { tokens: { cli: token } });
+    await ingest(pond.ingest, "inbox/people.csv");
+    server = await serveLocal(pond, { host: "127.0.0.1", port: 0, names: [] });
+  });
+  after(async () => {
+    await server.close();
+    await pond.close();
+    await fs.rm(folder, { recursive: true });
+  });
+
+  const env = { ...process.env, MILLPOND_TOKEN: token };
+  const query = async (args: string[], options: CliOptions = {}) =>
+    await runCli(["query", "--url", server.url, ...args], { env, ...options });
+
+  it("answers in CSV where nobody watches, as it came", async () => {
+    const { code, stdout, stderr } = await query(["FROM people ORDER BY id"]);
+
+    expect({ code, stdout, stderr }).to.deep.equal({
+      code: 0,
+      stdout: "id,name\n1,Ann\n2,\n",
+      stderr: "",
+    });
+  });
+
+  it("takes SQL from standard input, and values by place and by name", async () => {
+    const byPlace = await query(
+      ["-f", "ndjson", "-p", "1", "-p", '"1"', "-p", "true", "-p", "x y", "-p", "null"],
+      { input: "SELECT $1 AS a, $2 AS b, $3 AS c, $4 AS d, $5 AS e" },
+    );
+    const byName = await query(["-p", "n=Ann", "SELECT id FROM people WHERE name = $n"]);
+
+    expect(byPlace.stdout).to.equal('{"a":1,"b":"1","c":true,"d":"x y","e":null}\n');
+    expect(byName.stdout).to.equal("id\n1\n");
+  });
+
+  it("writes a file as its name ends, whole or not at all", async () => {
+    const file = path.join(folder, "out.parquet");
+    const done = await query(["FROM people", "--output", file]);
+    const large = path.join(folder, "large.csv");
+    await fs.writeFile(large, "as it was\n");
+    const refused = await query(["FROM nowhere", "--output", large]);
+    const nowhere = await query(["SELECT 1", "--output", path.join(folder, "none/x.csv")]);
+
+    expect([done.code, refused.code, nowhere.code]).to.deep.equal([0, 1, 1]);
+    expect((await fs.readFile(file)).subarray(0, 4).toString()).to.equal("PAR1");
+    expect(await fs.readFile(large, "utf8")).to.equal("as it was\n");
+    expect(nowhere.stderr).to.contain("can't write");
+    expect((await fs.readdir(folder)).filter((name) => name.endsWith(".part"))).to.be.empty;
+  });
+
+  it("says what is wrong in one place: the SQL, the token, the pond, the call", async () => {
+    const sql = await query(["SELECT nope FROM people"]);
+    const stranger = await query(["SELECT 1"], { env: { PATH: process.env["PATH"] } });
+    const nobody = await runCli(["query", "--url", "http://127.0.0.1:1", "SELECT 1"]);
+    const mixed = await query(["-p", "1", "-p", "a=1", "SELECT $a"]);
+    const empty = await query([], { input: " " });
+
+    expect(sql.stderr).to.match(/^error: Binder Error: .*nope.*LINE 1: .*\(sql-invalid\)\n$/s);
+    expect(stranger.stderr).to.match(/send a token: .*\(unauthorized\)/);
+    expect(nobody.stderr).to.match(/^error: http:\/\/127\.0\.0\.1:1 does not answer: .*npm start/);
+    expect(mixed.stderr).to.contain("either values, or name=value");
+    expect(empty.stderr).to.contain("which SQL?");
+    const codes = [sql, stranger, nobody, mixed, empty].map(({ code }) => code);
+    expect(codes).to.deep.equal([1, 1, 1, 2, 2]);
+  });
+
+  it("ends at Ctrl-C, and leaves whom it asked", async () => {
+    let child: ChildProcess | undefined;
+    const left = Promise.withResolvers<void>();
+    const silent = http.createServer((_, response) => {
+      response.once("close", () => left.resolve());
+      child?.kill("SIGINT");
+    });
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const { port } = silent.address() as AddressInfo;
+
+    const { code } = await runCli(["query", "--url", `http://127.0.0.1:${port}`, "SELECT 1"], {
+      onStart: (started) => {
+        child = started;
+      },
+    });
+    await left.promise;
+    silent.close();
+
+    expect(code).to.equal(130);
+  });
+
+  it("ends in silence when nobody reads on", async () => {
+    const { code, stderr } = await query(["SELECT i FROM range(1000000) t(i)"], {
+      onStart: (child) => void child.stdout?.once("data", () => child.stdout?.destroy()),
+    });
+
+    expect({ code, stderr }).to.deep.equal({ code: 0, stderr: "" });
+  });
+});
