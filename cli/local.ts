@@ -27,11 +27,11 @@ import { LocalTopic } from "./local-topic.ts";
 import { defaultFolder, namedStore } from "./named-store.ts";
 import { progressBar } from "./progress.ts";
 import { copySample } from "./sample.ts";
+import { defaultPort } from "./target.ts";
 import { bytesText, columnsText, countText, secondsText } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 import { watchInbox } from "./watch-inbox.ts";
 
-export const defaultPort = 8686;
 const loopback = "127.0.0.1";
 const sweepEveryMs = 5 * 60 * 1000;
 

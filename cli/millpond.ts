@@ -33,6 +33,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import("./local.ts")).localCommand(),
   invoke: async () => (await import("./invoke.ts")).invokeCommand(),
   query: async () => (await import("./query.ts")).queryCommand(),
+  put: async () => (await import("./put.ts")).putCommand(),
   sweep: async () => (await import("./sweep.ts")).sweepCommand(),
   redrive: async () => (await import("./redrive.ts")).redriveCommand(),
   demo: async () => (await import("./demo.ts")).demoCommand(),

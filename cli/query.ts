@@ -7,54 +7,37 @@ import Table from "cli-table3";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { MillpondError, messageOf } from "../app/errors.ts";
 import { formatNames, type QueryFormat } from "../app/query/result-format.ts";
-import { readStack, readToken } from "./deployed-stack.ts";
-import { defaultPort } from "./local.ts";
 import { progressBar } from "./progress.ts";
 import { send } from "./request.ts";
 import { interruption } from "./steps.ts";
+import {
+  askTarget,
+  refusal,
+  type Target,
+  type TargetOptions,
+  targetOf,
+  targetOptions,
+} from "./target.ts";
 import { bytesText, countText, secondsText } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** Where a pond is asked. */
-interface Target {
-  url: string;
-  token: string | undefined;
-  /** How it is called where it does not answer. */
-  hint: string;
-}
-
 type Value = string | number | boolean | null;
 
-interface QueryOptions {
-  stack?: string;
-  url?: string;
-  token?: string;
+interface QueryOptions extends TargetOptions {
   format?: QueryFormat;
   output?: string;
   param: [string | undefined, Value][];
 }
 
-const localUrl = `http://127.0.0.1:${defaultPort}`;
 /** Rows that a person reads. */
 const mostRowsShown = 200;
-/** The token of a pond on one machine, for those who would not have it in their shell's history. */
-const tokenVariable = "MILLPOND_TOKEN";
-
 export function queryCommand(): Command {
   return new Command("query")
     .description("ask a pond: a table on a terminal, CSV in a pipe")
     .argument("[sql]", "what to ask; without it, or with -, standard input")
-    .addOption(new Option("--stack <name>", "ask this stack of Pulumi's, with a token of its own"))
-    .addOption(
-      new Option("--url <url>", `ask the pond at this URL (default: ${localUrl})`).conflicts(
-        "stack",
-      ),
-    )
-    .addOption(
-      new Option("--token <token>", `the token to send (default: ${tokenVariable})`).conflicts(
-        "stack",
-      ),
-    )
+    .addOption(targetOptions.stack())
+    .addOption(targetOptions.url())
+    .addOption(targetOptions.token())
     .addOption(
       new Option("-f, --format <format>", "how the answer is written").choices(formatNames),
     )
@@ -136,22 +119,6 @@ function formatOf({ format, output }: QueryOptions): QueryFormat {
   return formatNames.find((name) => name === ending) ?? "csv";
 }
 
-async function targetOf({ stack: name, url, token }: QueryOptions): Promise<Target> {
-  if (name === undefined) {
-    if (url !== undefined && !URL.canParse(url)) {
-      throw new UsageError(`--url takes http://<host>[:<port>], got "${url}"`);
-    }
-    const own = token ?? (process.env[tokenVariable] || undefined);
-    return {
-      url: (url ?? localUrl).replace(/\/+$/, ""),
-      token: own,
-      hint: "npm start serves a pond on this machine; --stack <name> asks a deployed one, --url another",
-    };
-  }
-  const [{ apiUrl }, of] = await Promise.all([readStack(name), readToken(name)]);
-  return { url: apiUrl, token: of, hint: `npm run smoke -- --stack ${name} looks what is wrong` };
-}
-
 interface Reply {
   body: IncomingMessage;
   rows: string;
@@ -162,25 +129,12 @@ interface Reply {
 }
 
 async function ask(
-  { url, token, hint }: Target,
+  target: Target,
   body: string,
   format: QueryFormat,
   signal: AbortSignal,
 ): Promise<Reply> {
-  const answer = await send(`${url}/query?format=${format}`, {
-    method: "POST",
-    headers: {
-      "content-type": "application/json",
-      "content-length": String(Buffer.byteLength(body)),
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-    },
-    body,
-    signal,
-  }).catch((error: unknown) => {
-    throw new MillpondError("no-answer", `${url} does not answer: ${messageOf(error)}; ${hint}`, {
-      cause: error,
-    });
-  });
+  const answer = await askTarget(target, `/query?format=${format}`, { body, signal });
   const { "x-millpond-rows": rows, "x-millpond-elapsed": elapsed } = answer.headers;
   const found = { rows: String(rows ?? "0"), elapsed: String(elapsed ?? "0") };
   const { location } = answer.headers;
@@ -197,22 +151,12 @@ async function ask(
     return { body: large, ...found, bytes: lengthOf(large) };
   }
   if (answer.statusCode === 200) return { body: answer, ...found, bytes: lengthOf(answer) };
-  throw new MillpondError("refused", problemText(answer.statusCode ?? 0, await text(answer)));
+  throw await refusal(answer);
 }
 
 function lengthOf({ headers }: IncomingMessage): number | undefined {
   const { "content-length": length } = headers;
   return length === undefined ? undefined : Number(length);
-}
-
-function problemText(status: number, said: string): string {
-  try {
-    const { code, detail } = JSON.parse(said) as { code: string; detail: string };
-    return `${detail} (${code})`;
-  } catch {
-    // API Gateway's own, or somebody else's server.
-    return `the answer is ${status}: ${said.trim().slice(0, 300)}`;
-  }
 }
 
 async function save({ body, bytes }: Reply, output: string | undefined): Promise<void> {

@@ -29,7 +29,8 @@ export interface TableSummary {
 
 /** What `GET /tables/<name>` says beside. */
 export interface TableDetails extends TableSummary {
-  sources: { key: string; modified: string; rows: number; bytes: number }[];
+  /** Each as the version that its rows are of. */
+  sources: { key: string; etag: string; modified: string; rows: number; bytes: number }[];
   rejections: RejectionRecord[];
 }
 
@@ -120,6 +121,7 @@ export class Catalog {
     const { summary, known } = await this.#summarize(table, rejections.length, options);
     const sources = known.map(({ file, metadata }) => ({
       key: metadata.sourceKey,
+      etag: metadata.sourceEtag,
       modified: metadata.sourceModified.toISOString(),
       rows: metadata.rows,
       bytes: file.size,

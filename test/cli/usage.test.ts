@@ -141,6 +141,7 @@ describe("millpond, called wrongly", () => {
     "smoke",
     "rehearse",
     "query",
+    "put",
   ]) {
     it(`keeps the help of ${command} within 80 columns`, async () => {
       const { code, text } = await run([command, "--help"]);
