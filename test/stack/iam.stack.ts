@@ -22,6 +22,7 @@ import { GetParameterCommand, PutParameterCommand, SSMClient } from "@aws-sdk/cl
 import { expect } from "chai";
 import { type FunctionName, functionNames } from "../../app/contract.ts";
 import { objectMessage } from "../../app/events/s3-event.ts";
+import { mostInlineBytes } from "../../app/flow/large-answers.ts";
 import type { DeployedStack } from "../../cli/deployed-stack.ts";
 import { containersOf, removeContainers } from "../../cli/docker.ts";
 import { type Emulator, startEmulator } from "../../cli/rehearsal/emulator.ts";
@@ -350,6 +351,32 @@ describe("a stack where IAM is enforced", function () {
     expect(values[1]).to.include({ accepted: 1 });
     expect(after.values[1]).to.include({ waiting: 3, unreadable: 1 });
     expect(after.values[1]?.["failures"]).to.have.nested.property("[0].count", 2);
+  });
+
+  it("takes files from the shell, and answers there", async () => {
+    const [good, bad, large] = ["shell.csv", "broken.csv", "large.parquet"].map((name) =>
+      path.join(folder, name),
+    ) as [string, string, string];
+    await fs.writeFile(good, "id\n1\n2\n");
+    await fs.writeFile(bad, "id,b\n1\n");
+
+    const put = await command("put", "--json", good);
+    const again = await command("put", "--json", good);
+    const rejected = await command("put", "--json", bad, "--table", "shell");
+    const asked = await command("query", "SELECT sum(id) AS n FROM shell");
+    const sql = "SELECT i, md5(i::TEXT) || md5((i + 1)::TEXT) AS t FROM range(200000) t(i)";
+    const fetched = await command("query", sql, "--output", large);
+
+    for (const { values } of [put, again]) {
+      expect(values[0]).to.include({ table: "shell", rows: 2, rejection: null });
+    }
+    expect(rejected.values[0]).to.have.nested.property("rejection.code", "malformed-csv");
+    expect(asked.stdout).to.equal("n\n3\n");
+    const codes = [put, again, rejected, asked, fetched].map(({ code }) => code);
+    expect(codes, fetched.stderr).to.deep.equal([0, 0, 1, 0, 0]);
+    const { size } = await fs.stat(large);
+    // It came by way of the bucket.
+    expect(size).to.be.above(mostInlineBytes);
   });
 
   it("tells of a deployed function's error, with 1", async () => {
