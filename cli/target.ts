@@ -31,12 +31,13 @@ export interface TargetOptions {
 
 /** For commands that ask either kind of pond. */
 export const targetOptions = {
-  stack: () => new Option("--stack <name>", "this stack of Pulumi's, with a token of its own"),
+  stack: () => new Option("--stack <name>", "this stack of Pulumi's"),
   url: () =>
     new Option("--url <url>", `the pond at this URL (default: ${localUrl})`).conflicts("stack"),
   token: () =>
-    new Option("--token <token>", `the token to send (default: ${tokenVariable})`).conflicts(
-      "stack",
+    new Option(
+      "--token <token>",
+      `the token to send (default: the stack's own; else ${tokenVariable})`,
     ),
 };
 
@@ -53,7 +54,7 @@ export async function targetOf({ stack: name, url, token }: TargetOptions): Prom
       hint: "npm start serves a pond on this machine; --stack <name> is a deployed one, --url another",
     };
   }
-  const [stack, of] = await Promise.all([readStack(name), readToken(name)]);
+  const [stack, of] = await Promise.all([readStack(name), token ?? readToken(name)]);
   const hint = `npm run smoke -- --stack ${name} looks what is wrong`;
   return { url: stack.apiUrl, token: of, stack, hint };
 }
