@@ -13,7 +13,7 @@ import { emulatorOf } from "../s3/fixtures.ts";
 const token = "token-for-large-answers";
 const megabyte = 1_000_000;
 /** What the process that answers may grow by, however large the answer is. */
-const mostGrowth = 64 * megabyte;
+const mostGrowth = 64 * 1024 * 1024;
 
 describe("the memory of a process that answers", function () {
   this.timeout(300_000);
