@@ -1,7 +1,7 @@
 /**
- * ClickBench: its one table, with all 105 columns, small and made up by hashes, and its 43 queries as for DuckDB, with thresholds and
- * offsets that fit so few rows.
- * @see https://github.com/ClickHouse/ClickBench
+ * ClickBench: its one table, with all 105 columns, small and made up by hashes, and its 43 queries as DuckDB's repository has them,
+ * with thresholds and offsets that fit so few rows. Their licence: LICENSE.duckdb, beside this file.
+ * @see https://github.com/duckdb/duckdb/tree/main/benchmark/clickbench
  */
 
 const texts = (names: string) =>

@@ -1,6 +1,7 @@
 /**
  * TPC-H: its tables, small and made up by hashes, and its 22 queries with the parameters that the specification gives for validation,
- * in DuckDB's SQL. @see https://www.tpc.org/tpch/
+ * as DuckDB's repository has them. Their licence: LICENSE.duckdb, beside this file.
+ * @see https://github.com/duckdb/duckdb/tree/main/extension/tpch
  */
 
 const pick = (list: string, seed: string) =>
