@@ -146,6 +146,7 @@ export const logGroups = {
   ingest: ingest.logGroupName,
   query: query.logGroupName,
   sweep: sweep.logGroupName,
+  api: api.logGroupName,
 };
 /** What `npm run redrive` hands back, by the function that was to do it. */
 export const failureQueues = {

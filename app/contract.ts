@@ -77,6 +77,33 @@ export const sizeSettings = {
 /** The `service` key of every log line. */
 export const serviceName = "millpond";
 
+/** CloudWatch's namespace of the metrics below; their dimension is `function_name`, which has the stage in it. */
+export const metricsNamespace = "Millpond";
+
+/**
+ * What the functions measure, with CloudWatch's unit of each. It goes with the log, so that nobody waits for it.
+ * @see https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html
+ */
+export const metricUnits = {
+  /** Files whose newest version became rows. */
+  FilesConverted: "Count",
+  /** Files that can't be read. */
+  FilesRejected: "Count",
+  RowsConverted: "Count",
+  /** Of the files as people dropped them. */
+  SourceBytes: "Bytes",
+  /** Of the same as Parquet. */
+  ParquetBytes: "Bytes",
+  /** From the upload to the moment when its rows can be queried. */
+  IngestLag: "Milliseconds",
+  /** From the question to the answer, without its way over the net. */
+  QueryDuration: "Milliseconds",
+  /** Of the files of the tables that a query names: DuckDB reads no more of them, and mostly less. */
+  BytesScanned: "Bytes",
+  RowsAnswered: "Count",
+} as const;
+export type MetricName = keyof typeof metricUnits;
+
 /** The stage's secrets that the functions read, by their names under the stage's prefix. */
 export const secretNames = {
   /** Who may query: one token, or a JSON object of tokens by the names of their clients. */

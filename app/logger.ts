@@ -1,6 +1,13 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import winston from "winston";
-import { type Environment, environmentNames, serviceName } from "./contract.ts";
+import {
+  type Environment,
+  environmentNames,
+  type MetricName,
+  metricsNamespace,
+  metricUnits,
+  serviceName,
+} from "./contract.ts";
 import { MillpondError } from "./errors.ts";
 
 export type Logger = winston.Logger;
@@ -24,6 +31,9 @@ const levels: ReadonlyMap<string, string> = new Map([
 
 const invocation = new AsyncLocalStorage<InvocationKeys>();
 let coldStartPending = true;
+
+/** What a line measures: CloudWatch reads it from the log in Lambda, elsewhere it is left out. */
+export type Measures = Partial<Record<MetricName, number>>;
 
 /** The id of the invocation, or of the request, that this code runs for. */
 export function currentRequestId(): string | undefined {
@@ -79,6 +89,31 @@ const keys = winston.format((line) => {
   return line;
 });
 
+/**
+ * Measures in CloudWatch's embedded metric format: metrics that cost no call, as CloudWatch reads them from the log.
+ * @see https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+ */
+const embeddedMetrics = winston.format(({ metrics, ...line }) => {
+  if (metrics === undefined) return line;
+  const measured = metrics as Measures;
+  const Metrics = Object.keys(measured).map((Name) => ({
+    Name,
+    Unit: metricUnits[Name as MetricName],
+  }));
+  return {
+    ...line,
+    ...measured,
+    _aws: {
+      Timestamp: Date.parse(String(line["timestamp"])),
+      CloudWatchMetrics: [
+        { Namespace: metricsNamespace, Dimensions: [["function_name"]], Metrics },
+      ],
+    },
+  };
+});
+
+const withoutMetrics = winston.format(({ metrics, ...line }) => line);
+
 // A person who reads raw lines finds what happened at their beginning, and stacks at their end.
 const inOrder = winston.format(({ timestamp, level, message, error, ...rest }) => ({
   timestamp,
@@ -94,6 +129,13 @@ const coldStart = winston.format((line) => {
   coldStartPending = false;
   return line;
 });
+
+/** What of a line is not for a person who reads it. */
+const forMachines = new Set([
+  ...["service", "cold_start", "function_name", "function_request_id", "xray_trace_id"],
+  // Where a line with metrics comes from CloudWatch.
+  ...["_aws", ...Object.keys(metricUnits)],
+]);
 
 /** Of what is thrown on purpose, the sentences; of what nobody thought of, where it came from. */
 function readableError(error: PlainError): string {
@@ -112,18 +154,24 @@ function readableValue(value: unknown): string {
   });
 }
 
-const readable = winston.format.printf((line) => {
-  const { level, message, timestamp, service, cold_start, function_name, ...rest } = line;
-  delete rest["function_request_id"];
-  delete rest["xray_trace_id"];
-  const said = Object.entries(rest).filter(([, value]) => value !== undefined);
-  const extra = said.map(([key, value]) =>
-    key === "error"
-      ? `\n    ${readableError(value as PlainError)}`
-      : ` ${key}=${readableValue(value)}`,
-  );
-  return `${String(timestamp).slice(11, 23)} ${level} ${message}${extra.join("")}`;
-});
+/** A line for a person: its level, what happened, and what more is known, as ` key=value`. */
+export function readableLine({ level, message, timestamp, ...rest }: Record<string, unknown>) {
+  const extra = Object.entries(rest)
+    .filter(([key, value]) => value !== undefined && !forMachines.has(key))
+    .map(([key, value]) =>
+      key === "error"
+        ? `\n    ${readableError(value as PlainError)}`
+        : ` ${key}=${readableValue(value)}`,
+    );
+  return `${level} ${readableValue(message)}${extra.join("")}`;
+}
+
+const readable = winston.format.printf(
+  (line) => `${String(line["timestamp"]).slice(11, 23)} ${readableLine(line)}`,
+);
+
+const { combine, json, timestamp, colorize } = winston.format;
+const oneJsonLine = json({ deterministic: false });
 
 /**
  * One logger for a process. In Lambda: one JSON object a line on standard output. Elsewhere: readable lines on
@@ -131,7 +179,6 @@ const readable = winston.format.printf((line) => {
  */
 export function createLogger({ environment }: { environment: Environment }): Logger {
   const inLambda = environment["AWS_LAMBDA_FUNCTION_NAME"] !== undefined;
-  const { combine, json, timestamp, colorize } = winston.format;
   // Written straight to the stream: the Lambda runtime patches console.*, which would wrap each line once more.
   const stream = inLambda ? process.stdout : process.stderr;
   const colours = !inLambda && stream.isTTY && environment["NO_COLOR"] === undefined;
@@ -141,11 +188,28 @@ export function createLogger({ environment }: { environment: Environment }): Log
     keys(),
     coldStart(),
     ...(inLambda
-      ? [inOrder(), json({ deterministic: false })]
-      : [...(colours ? [colorize()] : []), readable]),
+      ? [inOrder(), embeddedMetrics(), oneJsonLine]
+      : [withoutMetrics(), ...(colours ? [colorize()] : []), readable]),
   );
   return winston.createLogger({
     level: levelFrom(environment),
     transports: [new winston.transports.Stream({ stream, eol: "\n", format })],
+  });
+}
+
+/** Bytes of one file of a local log, and how many of them are kept: about a week of a pond that is used. */
+const logFile = { maxsize: 10_000_000, maxFiles: 5 };
+
+/** Writes the same lines to a file as well, as Lambda would, and begins another when it is full. */
+export function alsoLogTo(logger: Logger, filename: string): void {
+  const format = combine(timestamp(), keys(), inOrder(), withoutMetrics(), oneJsonLine);
+  // The newest lines are always in the file of that name.
+  const file = new winston.transports.File({ filename, format, tailable: true, ...logFile });
+  logger.add(file);
+  // A disk that is full, most likely: the pond goes on, and its terminal says what happens.
+  logger.once("error", (error: Error) => {
+    logger.remove(file);
+    logger.on("error", () => {});
+    logger.warn("could not write the log's file: it ends here", { file: filename, error });
   });
 }

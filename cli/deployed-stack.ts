@@ -12,7 +12,8 @@ export interface DeployedStack {
   bucketName: string;
   topicArn: string;
   functionNames: Record<FunctionName, string>;
-  logGroups: Record<FunctionName, string>;
+  /** Of the functions, and of the requests as API Gateway saw them. */
+  logGroups: Record<FunctionName | "api", string>;
   /** URLs of the queues in which waits what failed for good, by the function that was to do it. */
   failureQueues: Partial<Record<FunctionName, string[]>>;
   imageUri: string;

@@ -39,7 +39,9 @@ export async function serveLocal(
         if (refusal !== undefined) return refused(pond, refusal);
         return new URL(request.url).pathname === "/hello"
           ? greet(request)
-          : pond.http.fetch(request, environment);
+          : withInvocationKeys({ function_name: "query" }, () =>
+              pond.http.fetch(request, environment),
+            );
       },
       hostname: host,
       port,

@@ -18,10 +18,12 @@ import { createHandler as createIngest } from "../app/functions/ingest.ts";
 import { processLogger } from "../app/functions/invocation.ts";
 import { createHandler as createSweep } from "../app/functions/sweep.ts";
 import { decodeOutputMetadata } from "../app/lake/output-metadata.ts";
+import { alsoLogTo } from "../app/logger.ts";
 import { openPond, type Pond } from "../app/pond.ts";
 import type { Store } from "../app/store/store.ts";
 import { version } from "../app/version.ts";
 import { localContext } from "./local-context.ts";
+import { localLogFile } from "./local-log.ts";
 import { serveLocal } from "./local-server.ts";
 import { LocalTopic } from "./local-topic.ts";
 import { defaultFolder, namedStore } from "./named-store.ts";
@@ -136,6 +138,8 @@ export async function startLocal(
     tokens: options.token === undefined ? undefined : { cli: options.token },
   });
 
+  alsoLogTo(logger, localLogFile(root));
+
   const open = () => Promise.resolve(pond);
   const ingest = createIngest(open);
   const topic = new LocalTopic((event) => ingest(event, localContext("ingest")), settings.threads);
@@ -211,11 +215,12 @@ async function load(pond: Pond, topic: LocalTopic, say: (text: string) => void):
   });
   if (stale.length > 0) {
     const bar = progressBar("loading [{bar}] {value}/{total} {file}");
-    const { level } = pond.logger;
+    const [terminal = pond.logger] = pond.logger.transports;
+    const { level = pond.logger.level } = terminal;
     if (process.stderr.isTTY) {
       bar.start(stale.length, 0, { file: "" });
       // The bar says it; lines between would tear it.
-      pond.logger.level = "warn";
+      terminal.level = "warn";
     }
     await Promise.all(
       stale.map(async (key) => {
@@ -224,7 +229,7 @@ async function load(pond: Pond, topic: LocalTopic, say: (text: string) => void):
       }),
     );
     bar.stop();
-    pond.logger.level = level;
+    terminal.level = level;
   }
   const tables = await pond.catalog.summaries({});
   const rejections = await pond.catalog.rejections({});

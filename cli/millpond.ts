@@ -34,6 +34,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   invoke: async () => (await import("./invoke.ts")).invokeCommand(),
   query: async () => (await import("./query.ts")).queryCommand(),
   put: async () => (await import("./put.ts")).putCommand(),
+  logs: async () => (await import("./logs.ts")).logsCommand(),
   sweep: async () => (await import("./sweep.ts")).sweepCommand(),
   redrive: async () => (await import("./redrive.ts")).redriveCommand(),
   demo: async () => (await import("./demo.ts")).demoCommand(),

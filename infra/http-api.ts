@@ -35,6 +35,7 @@ const accessLogFormat = {
 /** An HTTP API of API Gateway, whose routes are functions. */
 export class HttpApi extends pulumi.ComponentResource {
   readonly url: pulumi.Output<string>;
+  readonly logGroupName: string;
   readonly nodes: { api: aws.apigatewayv2.Api; stage: aws.apigatewayv2.Stage };
   readonly #name: string;
   readonly #auth: ApiAuth;
@@ -78,10 +79,11 @@ export class HttpApi extends pulumi.ComponentResource {
       },
       { parent: this },
     );
+    this.logGroupName = `/aws/apigateway/${stageName(name)}`;
     const log = new aws.cloudwatch.LogGroup(
       `${name}-log`,
       {
-        name: `/aws/apigateway/${stageName(name)}`,
+        name: this.logGroupName,
         retentionInDays: args.logRetentionDays ?? 30,
         tags: stageTags(),
       },

@@ -40,6 +40,8 @@ describe("createLogger", () => {
     logger.error("three", { error: new Error("broken", { cause: new Error("root") }) });
     const cause = new MillpondError("disk-full", "no room");
     logger.error("four", { error: new MillpondError("store-denied", "S3 refused", { cause }) });
+    withInvocationKeys({ function_name: "f" }, () =>
+      logger.warn("five", { rows: 2, metrics: { RowsConverted: 2, IngestLag: 1500 } }));
   `;
   async function run(environment: Record<string, string>) {
     const arguments_ = ["--input-type=module", "--eval", script];
@@ -55,7 +57,7 @@ describe("createLogger", () => {
 
     const lines = out.map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(stderr).to.equal("");
-    expect(lines.map(({ message }) => message)).to.deep.equal(["one", "two", "three", "four"]);
+    expect(lines.map(({ message }) => message)).to.deep.equal(["one", "two", "three", "four", "five"]);
     for (const line of lines) {
       expect(line).to.include.keys("level", "message", "timestamp", "service", "cold_start");
       expect(line["service"]).to.equal("millpond");
@@ -67,10 +69,12 @@ describe("createLogger", () => {
       "r1",
       undefined,
       undefined,
+      undefined,
     ]);
     expect(lines.map((line) => line["xray_trace_id"])).to.deep.equal([
       undefined,
       "t1",
+      undefined,
       undefined,
       undefined,
     ]);
@@ -78,11 +82,36 @@ describe("createLogger", () => {
     expect(lines[2]?.["error"]).to.have.nested.property("cause.message", "root");
   });
 
+  it("measures in CloudWatch's embedded metric format, and nowhere else", async () => {
+    const { out } = await run({ AWS_LAMBDA_FUNCTION_NAME: "ingest" });
+    const { stderr } = await run({});
+
+    const line = JSON.parse(out[4] ?? "") as Record<string, unknown>;
+    expect(line).to.include({ message: "five", rows: 2, RowsConverted: 2, IngestLag: 1500 });
+    expect(line).to.not.have.property("metrics");
+    // What the specification asks for: each metric, and the dimension, is a key of the line itself.
+    expect(line).to.have.property("function_name", "f");
+    expect(line["_aws"]).to.deep.equal({
+      Timestamp: Date.parse(line["timestamp"] as string),
+      CloudWatchMetrics: [
+        {
+          Namespace: "Millpond",
+          Dimensions: [["function_name"]],
+          Metrics: [
+            { Name: "RowsConverted", Unit: "Count" },
+            { Name: "IngestLag", Unit: "Milliseconds" },
+          ],
+        },
+      ],
+    });
+    expect(stderr).to.match(/warn five rows=2\n$/);
+  });
+
   it("says cold_start true exactly once in a process", async () => {
     const { out } = await run({ AWS_LAMBDA_FUNCTION_NAME: "ingest" });
 
     const starts = out.map((line) => (JSON.parse(line) as { cold_start: boolean }).cold_start);
-    expect(starts).to.deep.equal([true, false, false, false]);
+    expect(starts).to.deep.equal([true, false, false, false, false]);
   });
 
   it("takes the level from the environment", async () => {
@@ -91,7 +120,7 @@ describe("createLogger", () => {
       AWS_LAMBDA_LOG_LEVEL: "DEBUG",
     });
 
-    expect(out).to.have.length(5);
+    expect(out).to.have.length(6);
   });
 
   it("writes for people elsewhere: on standard error, without colours where there is no terminal", async () => {

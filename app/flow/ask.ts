@@ -37,6 +37,8 @@ export interface Answer {
   columns: { name: string; type: string }[];
   /** Seconds from the question to the answer. */
   elapsed: number;
+  /** Bytes of all files of the tables that it names. */
+  scanned: number;
 }
 
 /** Whoever asks has the answer already; no query ran. */
@@ -98,7 +100,8 @@ export async function ask(
       if (sure || (opened !== undefined && allStill(files, await list()))) {
         if (!answered) throw opened;
         kept = true;
-        return { kind: "answer", tag, file, ...opened.result, elapsed: secondsSince(begun) };
+        const elapsed = secondsSince(begun);
+        return { kind: "answer", tag, file, ...opened.result, elapsed, scanned: bytesOf(files) };
       }
       // Rows of an old version would be an answer too, but not one whose every row was there at one time.
     } finally {
@@ -112,6 +115,10 @@ export async function ask(
       retryable: true,
     },
   );
+}
+
+function bytesOf(tables: readonly NamedFiles[]): number {
+  return tables.flatMap((table) => table.files).reduce((sum, { size }) => sum + size, 0);
 }
 
 function secondsSince(begun: number): number {

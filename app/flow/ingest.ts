@@ -36,7 +36,15 @@ export interface IngestLimits {
 
 /** How one source stands after an event. */
 export type Outcome =
-  | { kind: "converted"; table: string; rows: number; sourceBytes: number; outputBytes: number }
+  | {
+      kind: "converted";
+      table: string;
+      rows: number;
+      sourceBytes: number;
+      outputBytes: number;
+      /** Since the upload. Undefined where rows of this version were there before, made by other rules. */
+      lagMs: number | undefined;
+    }
   | { kind: "unchanged"; table: string | undefined }
   | { kind: "gone"; table: string | undefined }
   /** The source is gone, and its rows with it. */
@@ -244,6 +252,10 @@ async function ingestOnce(
       rows: result.rows,
       sourceBytes: newest.size,
       outputBytes: size,
+      lagMs:
+        metadata?.sourceEtag === newest.etag
+          ? undefined
+          : Math.max(0, Date.now() - newest.lastModified.getTime()),
     };
   } finally {
     await fs.rm(directory, { recursive: true, force: true });

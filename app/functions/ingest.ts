@@ -3,6 +3,7 @@ import { prefixes } from "../contract.ts";
 import { MillpondError, messageOf } from "../errors.ts";
 import { decodeObjectEvents, type ObjectEvent } from "../events/s3-event.ts";
 import { type IngestOptions, ingest, type Outcome } from "../flow/ingest.ts";
+import type { Measures } from "../logger.ts";
 import type { Pond } from "../pond.ts";
 import { invocation, processPond } from "./invocation.ts";
 
@@ -60,6 +61,7 @@ async function ingestEvents(
         source: key,
         ...facts(outcome),
         milliseconds,
+        metrics: measures(outcome),
       });
     } catch (error) {
       // The other files go on; this one is tried again with the event.
@@ -93,6 +95,25 @@ function refusal(
     return { why: "another prefix", source: event.key, expected: prefixes.inbox };
   }
   return undefined;
+}
+
+function measures(outcome: Outcome): Measures | undefined {
+  switch (outcome.kind) {
+    case "converted": {
+      const { rows, sourceBytes, outputBytes, lagMs } = outcome;
+      return {
+        FilesConverted: 1,
+        RowsConverted: rows,
+        SourceBytes: sourceBytes,
+        ParquetBytes: outputBytes,
+        ...(lagMs === undefined ? {} : { IngestLag: lagMs }),
+      };
+    }
+    case "rejected":
+      return { FilesRejected: 1 };
+    default:
+      return undefined;
+  }
 }
 
 function facts(outcome: Outcome): Record<string, unknown> {

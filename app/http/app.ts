@@ -11,7 +11,7 @@ import { type Answer, type AskParts, ask, type Question } from "../flow/ask.ts";
 import type { Catalog } from "../flow/catalog.ts";
 import { type LargeAnswers, mostInlineBytes } from "../flow/large-answers.ts";
 import type { SavedQueries } from "../flow/saved-queries.ts";
-import { currentRequestId, type Logger, withInvocationKeys } from "../logger.ts";
+import { currentRequestId, type Logger, type Measures, withInvocationKeys } from "../logger.ts";
 import { type QueryFormat, queryFormats } from "../query/result-format.ts";
 import { readSavedParameters, type SavedQuery } from "../query/saved-query.ts";
 import { version } from "../version.ts";
@@ -56,6 +56,8 @@ interface Arrival {
   deadline: number;
   /** The name of whoever asks, where that is known. */
   client?: string;
+  /** What a query ran to. */
+  answer?: Answer;
 }
 
 /** What of its environment the functions' adapter hands over. @see https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-access-control-iam.html */
@@ -110,6 +112,9 @@ export function createHttpApp(parts: HttpParts): Hono {
   const answer = async (c: Context, question: Question): Promise<Response> =>
     await respond(asker, question, {
       ...handing(c),
+      onAnswer: (answer) => {
+        arrivalOf(c).answer = answer;
+      },
       signal: c.req.raw.signal,
       // An answer to POST is nobody's to keep.
       known: c.req.method === "POST" ? undefined : (c.req.header("if-none-match") ?? ""),
@@ -146,13 +151,15 @@ export function createHttpApp(parts: HttpParts): Hono {
   app.use(async (c, next) => {
     const begun = performance.now();
     await next();
+    const { client, answer } = arrivalOf(c);
     logger.info("request", {
       method: c.req.method,
       // Not the query string: it may hold SQL and its parameters.
       path: c.req.path,
       status: c.res.status,
       milliseconds: Math.round(performance.now() - begun),
-      client: arrivalOf(c).client,
+      client,
+      ...(answer === undefined ? {} : queried(answer)),
     });
   });
 
@@ -260,6 +267,16 @@ export function createHttpApp(parts: HttpParts): Hono {
   return app;
 }
 
+/** What the log says of a query: never its SQL. */
+function queried({ rows, bytes, scanned, elapsed }: Answer) {
+  const metrics: Measures = {
+    QueryDuration: Math.round(elapsed * 1000),
+    BytesScanned: scanned,
+    RowsAnswered: rows,
+  };
+  return { rows, bytes, scanned, metrics };
+}
+
 function tooLarge(): never {
   throw bodyTooLarge();
 }
@@ -294,6 +311,8 @@ interface RespondOptions extends HandOptions {
   signal: AbortSignal;
   /** Tags of the answers that the client has. Undefined: it is none to keep. */
   known: string | undefined;
+  /** Called when a query has run. */
+  onAnswer: (answer: Answer) => void;
 }
 
 async function respond(
@@ -301,13 +320,14 @@ async function respond(
   question: Question,
   options: RespondOptions,
 ): Promise<Response> {
-  const { deadline, signal, known, head, large } = options;
+  const { deadline, signal, known, head, large, onAnswer } = options;
   const answer = await ask(parts, question, { deadline, signal, known });
   const keeping: Record<string, string> =
     known === undefined || answer.tag === undefined
       ? { "cache-control": "no-store" }
       : { "cache-control": "private, no-cache", etag: answer.tag, vary: "accept, authorization" };
   if (answer.kind === "unchanged") return new Response(null, { status: 304, headers: keeping });
+  onAnswer(answer);
   const [prologue, epilogue] = question.format === "json" ? envelope(answer) : ["", ""];
   // The file has no name from here on: it is gone when the stream is closed, however that happens.
   const handle = await fsp.open(answer.file);

@@ -76,6 +76,35 @@ describe("the ingest function", () => {
     });
   }
 
+  it("measures what became of files", async () => {
+    const measured: unknown[] = [];
+    const logger = Object.create(pond.logger) as Pond["logger"];
+    logger.log = ((_: string, __: string, line: { metrics?: unknown }) => {
+      measured.push(line.metrics);
+    }) as unknown as typeof logger.log;
+    const parts = { ...pond, logger };
+    const handler = createHandler(() => Promise.resolve(parts));
+    const tell = async (key: string) =>
+      await handler(byTopic(topic, key), { ...localContext("ingest") });
+    const file = path.join(folder, "inbox/m/a.csv");
+    await fs.mkdir(path.dirname(file));
+    const begun = Date.now();
+    await fs.writeFile(file, "id\n1\n2\n");
+
+    await tell("inbox/m/a.csv");
+    const since = Date.now() - begun;
+    await tell("inbox/m/a.csv");
+    await fs.writeFile(path.join(folder, "inbox/m/b.csv"), "id\n1,2\n");
+    await tell("inbox/m/b.csv");
+
+    const [converted, unchanged, rejected] = measured as Record<string, number>[];
+    expect(converted).to.include({ FilesConverted: 1, RowsConverted: 2, SourceBytes: 7 });
+    expect(converted?.["ParquetBytes"]).to.be.greaterThan(100);
+    expect(converted?.["IngestLag"]).to.be.within(0, since);
+    expect(unchanged).to.equal(undefined);
+    expect(rejected).to.deep.equal({ FilesRejected: 1 });
+  });
+
   it("takes events of each of its topics, and those straight from S3", async () => {
     const straight = JSON.parse(objectMessage("pond", "inbox/t/a.csv", "ObjectCreated:Put", at));
 

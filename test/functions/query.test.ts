@@ -5,6 +5,7 @@ import { gzipSync } from "node:zlib";
 import { expect } from "chai";
 import { environmentNames } from "../../app/contract.ts";
 import { readSettings } from "../../app/environment.ts";
+import { ingest } from "../../app/flow/ingest.ts";
 import { createHandler } from "../../app/functions/query.ts";
 import { createLogger } from "../../app/logger.ts";
 import { openPond, type Pond } from "../../app/pond.ts";
@@ -23,6 +24,7 @@ interface Given {
 describe("the query function behind API Gateway's signatures", () => {
   let folder: string;
   let pond: Pond;
+  const logged: Record<string, unknown>[] = [];
 
   before(async () => {
     folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
@@ -30,7 +32,11 @@ describe("the query function behind API Gateway's signatures", () => {
       [environmentNames.store]: folder,
       [environmentNames.auth]: "iam",
     });
-    pond = await openPond(settings, createLogger({ environment: { LOG_LEVEL: "fatal" } }));
+    const logger = createLogger({ environment: {} });
+    // Nothing on the terminal; what is logged can still be read.
+    for (const transport of logger.transports) transport.silent = true;
+    logger.on("data", (line: Record<string, unknown>) => logged.push(line));
+    pond = await openPond(settings, logger);
   });
   after(async () => {
     await pond.close();
@@ -57,6 +63,31 @@ describe("the query function behind API Gateway's signatures", () => {
 
   it("answers whom the event's context names", async () => {
     expect(await ask({ path: "/tables", authorizer: signed })).to.include({ statusCode: 200 });
+  });
+
+  it("measures a query that ran, and logs none of its SQL", async () => {
+    const source = path.join(folder, "inbox/t/a.csv");
+    await fs.mkdir(path.dirname(source), { recursive: true });
+    await fs.writeFile(source, "id\n1\n2\n3\n4\n");
+    const made = await ingest(pond.ingest, "inbox/t/a.csv");
+    const size = made.kind === "converted" ? made.outputBytes : 0;
+    const sql = "SELECT 'unsaid' AS a FROM t LIMIT 3";
+    logged.length = 0;
+
+    await ask({
+      method: "POST",
+      path: "/query",
+      body: JSON.stringify({ sql }),
+      authorizer: signed,
+    });
+    await ask({ path: "/tables", authorizer: signed });
+
+    const [query, tables] = logged.filter(({ message }) => message === "request");
+    expect(query).to.include({ path: "/query", status: 200, rows: 3, scanned: size });
+    expect(query?.["metrics"]).to.include({ RowsAnswered: 3, BytesScanned: size });
+    expect((query?.["metrics"] as { QueryDuration: number }).QueryDuration).to.be.within(0, 60_000);
+    expect(tables).to.not.have.property("metrics");
+    expect(JSON.stringify(logged)).to.not.contain("unsaid");
   });
 
   it("answers nobody else, whatever the request says", async () => {

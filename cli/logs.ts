@@ -1,0 +1,318 @@
+import fs from "node:fs/promises";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as pause } from "node:timers/promises";
+import { CloudWatchLogsClient, paginateFilterLogEvents } from "@aws-sdk/client-cloudwatch-logs";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { functionNames } from "../app/contract.ts";
+import { MillpondError } from "../app/errors.ts";
+import { awsError } from "./aws-error.ts";
+import { type DeployedStack, readStack, stackOption } from "./deployed-stack.ts";
+import { localLogFile } from "./local-log.ts";
+import {
+  isWanted,
+  jsonLine,
+  type LogLevelName,
+  type LogLine,
+  logLevelNames,
+  readLine,
+  shownLine,
+} from "./log-line.ts";
+import { defaultFolder, namedStore } from "./named-store.ts";
+import { endingSignals } from "./signals.ts";
+import { countText } from "./text.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** Whose lines there are: the functions', and the requests as API Gateway saw them. */
+const sources = [...functionNames, "api"] as const;
+type LogSource = (typeof sources)[number];
+
+interface LogsOptions {
+  stack?: string;
+  dir?: string;
+  function?: LogSource[];
+  since: Date;
+  follow: boolean;
+  level: LogLevelName;
+  filter?: string;
+  request?: string;
+  json: boolean;
+}
+
+/** Milliseconds from one look for new lines to the next. */
+const pauseMs = { cloud: 2000, local: 250 };
+
+/** Lines may come to CloudWatch so much later than others of the same time. */
+const latenessMs = 60_000;
+
+export function logsCommand(): Command {
+  return new Command("logs")
+    .description("show what the functions of a stack, or of the pond on this machine, have logged")
+    .addOption(stackOption())
+    .addOption(
+      new Option(
+        "--dir <folder>",
+        `without --stack: the folder of the pond (default: "${defaultFolder}")`,
+      ).conflicts("stack"),
+    )
+    .addOption(
+      new Option(
+        "-f, --function <name...>",
+        "whose lines; api is the requests as API Gateway saw them (default: those of all functions)",
+      ).choices(sources),
+    )
+    .addOption(
+      new Option("--since <time>", "how far back: 30m, 2h, 7d, or 2026-01-31T12:00Z")
+        .argParser(readTime)
+        .default(new Date(Date.now() - 3_600_000), "1h"),
+    )
+    .option("--follow", "go on with new lines as they come, until Ctrl-C", false)
+    .addOption(
+      new Option("--level <level>", "lines as severe as this, and more so")
+        .choices(logLevelNames)
+        .default("info"),
+    )
+    .option("--filter <text>", "lines with this text in them")
+    .option("--request <id>", "the lines of one request, by the x-request-id of its answer")
+    .option("--json", "one JSON object a line, as the functions wrote it", false)
+    .addHelpText(
+      "after",
+      `
+With --level debug Lambda's own lines come, too: how long each invocation took
+and how much memory. The pond on this machine keeps its log in
+<folder>/.millpond/logs/.
+Exit code: 0 done, also when Ctrl-C ends --follow; 1 the log can't be read; 2
+the call is wrong; 130 interrupted.`,
+    )
+    .action(async (options: LogsOptions) => {
+      const controller = new AbortController();
+      const stop = () => controller.abort(new MillpondError("interrupted", "ended by a signal"));
+      for (const signal of endingSignals) process.once(signal, stop);
+      // Whoever reads has had enough, as `head` has.
+      process.stdout.once("error", stop);
+      try {
+        await logs(options, controller.signal);
+      } catch (error) {
+        if (!(controller.signal.aborted && options.follow)) throw error;
+      } finally {
+        for (const signal of endingSignals) process.removeListener(signal, stop);
+      }
+    });
+}
+
+function readTime(text: string): Date {
+  const units: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+  const [, count, unit] = /^(\d+)([smhd])$/.exec(text) ?? [];
+  const time =
+    count === undefined || unit === undefined
+      ? // A number alone would be a year.
+        Date.parse(/^\d{4}-\d\d-\d\d/.test(text) ? text : "")
+      : Date.now() - Number(count) * (units[unit] as number);
+  if (Number.isNaN(time)) {
+    throw new InvalidArgumentError(
+      "It takes 30m, 2h, 7d, or a time as 2026-01-31 or 2026-01-31T12:00Z.",
+    );
+  }
+  return new Date(time);
+}
+
+async function logs(options: LogsOptions, stopped: AbortSignal): Promise<void> {
+  const { level, filter: text, request, json, since, follow } = options;
+  const filter = { level, text, request };
+  let read = 0;
+  let shown = 0;
+  const live = process.stderr.isTTY && !process.stdout.isTTY;
+  for await (const line of await linesOf(options, stopped)) {
+    stopped.throwIfAborted();
+    read += 1;
+    // A busy day is read for long before a rare line is found.
+    if (live && read % 5000 === 0) process.stderr.write(`\r${countText(read, "line")} read`);
+    const one = readLine(line);
+    if (!isWanted(one, filter)) continue;
+    shown += 1;
+    if (!process.stdout.write(`${json ? jsonLine(one) : shownLine(one)}\n`)) {
+      await new Promise((resolve) => process.stdout.once("drain", resolve));
+    }
+  }
+  if (live && read >= 5000) process.stderr.write("\r\u001b[2K");
+  stopped.throwIfAborted();
+  if (shown === 0 && !follow) {
+    process.stderr.write(
+      `none of ${countText(read, "line")} since ${since.toISOString()} is such a line: --since 1d looks further back, --level debug at more\n`,
+    );
+  }
+}
+
+async function linesOf(
+  options: LogsOptions,
+  stopped: AbortSignal,
+): Promise<AsyncIterable<LogLine>> {
+  if (options.stack !== undefined)
+    return cloudLines(await readStack(options.stack), options, stopped);
+  const store = namedStore(options.dir);
+  if (store?.kind === "bucket") {
+    throw new UsageError(`the logs of ${store.url} are those of its stack: --stack <name>`);
+  }
+  if (options.function?.includes("api")) {
+    throw new UsageError("a pond on one machine has no API Gateway: -f query has its requests");
+  }
+  return await localLines(store?.path ?? path.resolve(defaultFolder), options, stopped);
+}
+
+/** The lines of a stack's log groups, by their times. */
+async function* cloudLines(
+  stack: DeployedStack,
+  { function: named = [...functionNames], since, follow }: LogsOptions,
+  stopped: AbortSignal,
+): AsyncGenerator<LogLine> {
+  const client = new CloudWatchLogsClient({ region: stack.region });
+  const groups = named.map((source) => new LogGroup(client, source, stack.logGroups[source]));
+  try {
+    let from = since.getTime();
+    for (;;) {
+      for await (const line of merged(groups.map((group) => group.lines(from, stopped)))) {
+        yield line;
+      }
+      if (!follow) return;
+      await pause(pauseMs.cloud, undefined, { signal: stopped });
+      from = Math.max(since.getTime(), Date.now() - latenessMs);
+    }
+  } finally {
+    client.destroy();
+  }
+}
+
+/** What one log group has, without what it has given before. */
+class LogGroup {
+  readonly #client: CloudWatchLogsClient;
+  readonly #source: LogSource;
+  readonly #name: string;
+  /** Times of the lines that were given, by their ids. */
+  readonly #given = new Map<string, number>();
+
+  constructor(client: CloudWatchLogsClient, source: LogSource, name: string) {
+    this.#client = client;
+    this.#source = source;
+    this.#name = name;
+  }
+
+  async *lines(from: number, stopped: AbortSignal): AsyncGenerator<LogLine> {
+    for (const [id, time] of this.#given) if (time < from) this.#given.delete(id);
+    // CloudWatch's own filters see JSON, or text: lines of the other kind would be missing without a word.
+    const asked = { logGroupName: this.#name, startTime: from };
+    const pages = paginateFilterLogEvents({ client: this.#client }, asked, {
+      abortSignal: stopped,
+    });
+    try {
+      for await (const { events = [] } of pages) {
+        for (const { eventId = "", timestamp = 0, message = "" } of events) {
+          if (this.#given.has(eventId)) continue;
+          if (timestamp > Date.now() - latenessMs) this.#given.set(eventId, timestamp);
+          yield { time: timestamp, source: this.#source, text: message.trimEnd() };
+        }
+      }
+    } catch (error) {
+      if (stopped.aborted) throw stopped.reason;
+      throw awsError(error, "logs:FilterLogEvents", this.#name);
+    }
+  }
+}
+
+/** Lines of several logs, each in the order of its times, in the order of all. */
+async function* merged(logs: AsyncGenerator<LogLine>[]): AsyncGenerator<LogLine> {
+  const heads = await Promise.all(logs.map(async (log) => ({ log, next: await log.next() })));
+  for (;;) {
+    let first: (typeof heads)[number] | undefined;
+    for (const head of heads) {
+      if (head.next.done) continue;
+      if (first === undefined || head.next.value.time < (first.next.value as LogLine).time) {
+        first = head;
+      }
+    }
+    if (first === undefined) return;
+    yield first.next.value as LogLine;
+    first.next = await first.log.next();
+  }
+}
+
+/** What the pond in a folder has logged, and goes on to log. */
+async function localLines(
+  root: string,
+  { function: named, since, follow }: LogsOptions,
+  stopped: AbortSignal,
+): Promise<AsyncIterable<LogLine>> {
+  const newest = localLogFile(root);
+  const parts = await logParts(newest);
+  if (parts.length === 0 && !follow) {
+    throw new MillpondError(
+      "no-log",
+      `there is no log at ${newest}: npm start writes it; for a deployed stack, --stack <name>`,
+    );
+  }
+  const wanted = (line: LogLine) =>
+    line.time >= since.getTime() &&
+    (named === undefined || named.includes(line.source as LogSource));
+  async function* lines() {
+    // What is begun anew while it is followed has another number.
+    let part = { inode: 0, end: 0 };
+    for (const file of parts) {
+      part = { inode: (await fs.stat(file)).ino, end: 0 };
+      for await (const line of linesFrom(file, part)) if (wanted(line)) yield line;
+    }
+    while (follow) {
+      await pause(pauseMs.local, undefined, { signal: stopped });
+      const stat = await fs.stat(newest).catch(() => undefined);
+      if (stat === undefined) continue;
+      if (stat.ino !== part.inode) {
+        const [before] = (await logParts(newest)).slice(-2, -1);
+        // The rest of the one that is full by now.
+        if (before !== undefined && (await fs.stat(before)).ino === part.inode) {
+          for await (const line of linesFrom(before, part)) if (wanted(line)) yield line;
+        }
+        part = { inode: stat.ino, end: 0 };
+      }
+      if (stat.size > part.end) {
+        for await (const line of linesFrom(newest, part)) if (wanted(line)) yield line;
+      }
+    }
+  }
+  return lines();
+}
+
+/** The files of a local log, the oldest first. */
+async function logParts(newest: string): Promise<string[]> {
+  const { name, ext, dir } = path.parse(newest);
+  const names = await fs.readdir(dir).catch(() => []);
+  const numberOf = (one: string) =>
+    one.startsWith(name) && one.endsWith(ext)
+      ? Number(one.slice(name.length, one.length - ext.length))
+      : Number.NaN;
+  return names
+    .filter((one) => !Number.isNaN(numberOf(one)))
+    .sort((a, b) => numberOf(b) - numberOf(a))
+    .map((one) => path.join(dir, one));
+}
+
+/** @param part where to begin; it is moved on by what was read, whole lines alone */
+async function* linesFrom(file: string, part: { end: number }): AsyncGenerator<LogLine> {
+  const handle = await fs.open(file);
+  let time = 0;
+  try {
+    const { size } = await handle.stat();
+    if (size <= part.end) return;
+    const stream = handle.createReadStream({ start: part.end, end: size - 1, autoClose: false });
+    for await (const text of createInterface({ input: stream })) {
+      const end = part.end + Buffer.byteLength(text) + 1;
+      // It is being written.
+      if (end > size) return;
+      part.end = end;
+      const { fields } = readLine({ time, source: "", text });
+      const { timestamp, function_name: source = "" } = (fields ?? {}) as Record<string, string>;
+      // One that was cut off when the pond was killed has the time of the one before it.
+      if (timestamp !== undefined) time = Date.parse(timestamp);
+      yield { time, source, text };
+    }
+  } finally {
+    await handle.close();
+  }
+}
