@@ -7,12 +7,15 @@ import { EventTopic, uploadsUnder } from "./infra/event-topic.ts";
 import { findDataBucket } from "./infra/find-bucket.ts";
 import { HttpApi } from "./infra/http-api.ts";
 import { LambdaImage } from "./infra/lambda-image.ts";
+import { Monitoring } from "./infra/monitoring.ts";
+import { requireRetainedBuckets } from "./infra/retained-buckets.ts";
 import { Schedule } from "./infra/schedule.ts";
 import { spillMiB, stageConfig } from "./infra/stage-config.ts";
 import { StageSecrets } from "./infra/stage-secrets.ts";
 
 /** The stack, from top to bottom. */
 const stage = stageConfig();
+requireRetainedBuckets();
 
 const topicName = "uploads";
 
@@ -118,11 +121,22 @@ uploads.subscribe("ingest", ingest);
 if (theirs === undefined) data.notify(uploads, { prefix: prefixes.inbox });
 // The sweep announces on our own.
 else theirs.subscribe("ingest-theirs", ingest, { filter: uploadsUnder(prefixes.inbox) });
-new Schedule("sweep-schedule", { fn: sweep, everyMinutes: stage.sweepEveryMinutes });
+const sweeps = new Schedule("sweep-schedule", { fn: sweep, everyMinutes: stage.sweepEveryMinutes });
 
 const api = new HttpApi("api", { ...stage.api, logRetentionDays: stage.logRetentionDays });
 api.route("GET /hello", hello);
 api.route("$default", query);
+
+// ── what watches them ───────────────────────────────────────────────────────
+const monitoring = stage.monitoring.enabled
+  ? new Monitoring("monitoring", {
+      ...stage.monitoring,
+      functions: { hello, ingest, query, sweep },
+      schedules: { sweep: sweeps },
+      api,
+      encrypt: stage.encryptTopic,
+    })
+  : undefined;
 
 // ── what people need ────────────────────────────────────────────────────────
 export const region = aws.getRegionOutput().region;
@@ -150,9 +164,12 @@ export const logGroups = {
 };
 /** What `npm run redrive` hands back, by the function that was to do it. */
 export const failureQueues = {
-  ingest: pulumi.all(ingest.failureQueueUrls),
-  sweep: pulumi.all(sweep.failureQueueUrls),
+  ingest: pulumi.all(Object.values(ingest.failureQueues).map(({ url }) => url)),
+  sweep: pulumi.all(Object.values(sweep.failureQueues).map(({ url }) => url)),
 };
 export const { mirrorDeletes } = stage.bucket;
 export const imageUri = image.uri;
+/** Where alarms are told, for whoever is to hear of them beside the e-mail. */
+export const alarmTopicArn = monitoring?.topicArn;
+export const dashboardUrl = monitoring?.dashboardUrl;
 export const tryIt = pulumi.interpolate`curl${tryOptions[stage.api.auth]} ${api.url}/tables`;

@@ -52,10 +52,13 @@ export class ContainerFunction extends pulumi.ComponentResource {
   readonly logGroupName: string;
   /** Where events wait that failed for good. Undefined for one that is not invoked by events. */
   readonly failuresQueueArn: pulumi.Output<string> | undefined;
+  readonly memoryMiB: number;
+  readonly timeoutSeconds: number;
   /**
-   * URLs of the queues with what this function was to do and has not: what it failed at, and what topics could not deliver.
+   * The queues with what this function was to do and has not, by their names in the stage: what it failed at, and what topics could
+   * not deliver.
    */
-  readonly failureQueueUrls: pulumi.Output<string>[] = [];
+  readonly failureQueues: Record<string, aws.sqs.Queue> = {};
   readonly nodes: {
     function: aws.lambda.Function;
     role: aws.iam.Role;
@@ -69,6 +72,8 @@ export class ContainerFunction extends pulumi.ComponentResource {
     this.#name = name;
     const parent = { parent: this };
     const functionName = stageName(`${name}-image`);
+    this.memoryMiB = args.memoryMiB ?? 1024;
+    this.timeoutSeconds = args.timeoutSeconds ?? 30;
     this.logGroupName = `/aws/lambda/${functionName}`;
 
     // Before the function, which would make one that keeps everything for ever.
@@ -81,7 +86,8 @@ export class ContainerFunction extends pulumi.ComponentResource {
       },
       parent,
     );
-    const failures = args.events === undefined ? undefined : failureQueue(`${name}-failures`, this);
+    const failuresName = `${name}-failures`;
+    const failures = args.events === undefined ? undefined : failureQueue(failuresName, this);
     const role = new aws.iam.Role(
       `${name}-role`,
       {
@@ -106,8 +112,8 @@ export class ContainerFunction extends pulumi.ComponentResource {
           imageConfig: { commands: [args.handler] },
           architectures: [args.architecture],
           role: role.arn,
-          memorySize: args.memoryMiB ?? 1024,
-          timeout: args.timeoutSeconds ?? 30,
+          memorySize: this.memoryMiB,
+          timeout: this.timeoutSeconds,
           ephemeralStorage: { size: args.diskMiB ?? 512 },
           ...(args.concurrency === undefined
             ? {}
@@ -144,7 +150,7 @@ export class ContainerFunction extends pulumi.ComponentResource {
     this.name = fn.name;
     this.invokeArn = fn.invokeArn;
     this.failuresQueueArn = failures?.arn;
-    if (failures !== undefined) this.failureQueueUrls.push(failures.url);
+    if (failures !== undefined) this.failureQueues[failuresName] = failures;
     this.nodes = { function: fn, role, logGroup, ...(failures === undefined ? {} : { failures }) };
     this.registerOutputs({ arn: this.arn, name: this.name });
   }

@@ -76,16 +76,26 @@ export class EventTopic extends pulumi.ComponentResource {
     );
   }
 
+  /** Mails each message to somebody, who is asked by mail first whether that is wanted. */
+  subscribeEmail(name: string, address: string): aws.sns.TopicSubscription {
+    return new aws.sns.TopicSubscription(
+      `${name}-subscription`,
+      { topic: this.arn, protocol: "email", endpoint: address },
+      { parent: this },
+    );
+  }
+
   /** Hands messages to a function. Those that can't be delivered wait in a queue. */
   subscribe(
     name: string,
     fn: ContainerFunction,
     { filter }: SubscribeOptions = {},
   ): aws.sns.TopicSubscription {
-    const undelivered = failureQueue(`${name}-undelivered`, this);
-    fn.failureQueueUrls.push(undelivered.url);
+    const queueName = `${name}-undelivered`;
+    const undelivered = failureQueue(queueName, this);
+    fn.failureQueues[queueName] = undelivered;
     const accepted = new aws.sqs.QueuePolicy(
-      `${name}-undelivered-policy`,
+      `${queueName}-policy`,
       {
         queueUrl: undelivered.id,
         policy: policyJson({

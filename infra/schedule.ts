@@ -12,10 +12,14 @@ export interface ScheduleArgs {
 
 /** Invokes a function at intervals, by a role that may invoke that function alone. */
 export class Schedule extends pulumi.ComponentResource {
+  readonly fn: ContainerFunction;
+  readonly everyMinutes: number;
   readonly nodes: { schedule: aws.scheduler.Schedule; role: aws.iam.Role };
 
   constructor(name: string, args: ScheduleArgs, opts?: pulumi.ComponentResourceOptions) {
     super("millpond:infra:Schedule", name, {}, opts);
+    this.fn = args.fn;
+    this.everyMinutes = args.everyMinutes;
     const { accountId } = aws.getCallerIdentityOutput({}, { parent: this });
     const role = new aws.iam.Role(
       `${name}-role`,

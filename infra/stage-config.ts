@@ -52,6 +52,14 @@ export interface StageConfig {
     mirrorDeletes: boolean;
   };
   encryptTopic: boolean;
+  monitoring: {
+    /** Whether there are alarms and a dashboard. */
+    enabled: boolean;
+    /** Who is mailed when something is wrong. */
+    email: string | undefined;
+    /** Whether queries for CloudWatch Logs Insights are saved. */
+    insightsQueries: boolean;
+  };
   api: {
     auth: ApiAuth;
     corsOrigins: string[];
@@ -145,6 +153,10 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
       "auth token",
     );
   }
+  const alarmEmail = read.text("alarmEmail");
+  if (alarmEmail !== undefined && !/^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(alarmEmail)) {
+    read.problem("alarmEmail", `is no address: "${alarmEmail}":`, "alarmEmail <name>@<domain>");
+  }
   const secrets = read.strings("secrets", { objects: true });
   const environment = read.strings("environment");
   const { [secretNames.tokens]: tokens } = secrets;
@@ -231,6 +243,11 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
       mirrorDeletes: read.flag("mirrorDeletes", false),
     },
     encryptTopic: read.flag("encryptTopic", false),
+    monitoring: {
+      enabled: read.flag("monitoring", true),
+      email: alarmEmail,
+      insightsQueries: read.flag("insightsQueries", true),
+    },
     api: {
       auth,
       corsOrigins,

@@ -57,7 +57,13 @@ describe("createLogger", () => {
 
     const lines = out.map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(stderr).to.equal("");
-    expect(lines.map(({ message }) => message)).to.deep.equal(["one", "two", "three", "four", "five"]);
+    expect(lines.map(({ message }) => message)).to.deep.equal([
+      "one",
+      "two",
+      "three",
+      "four",
+      "five",
+    ]);
     for (const line of lines) {
       expect(line).to.include.keys("level", "message", "timestamp", "service", "cold_start");
       expect(line["service"]).to.equal("millpond");

@@ -100,7 +100,8 @@ describe("the ingest function", () => {
     const [converted, unchanged, rejected] = measured as Record<string, number>[];
     expect(converted).to.include({ FilesConverted: 1, RowsConverted: 2, SourceBytes: 7 });
     expect(converted?.["ParquetBytes"]).to.be.greaterThan(100);
-    expect(converted?.["IngestLag"]).to.be.within(0, since);
+    // The clock of file systems ticks every few milliseconds.
+    expect(converted?.["IngestLag"]).to.be.within(0, since + 50);
     expect(unchanged).to.equal(undefined);
     expect(rejected).to.deep.equal({ FilesRejected: 1 });
   });

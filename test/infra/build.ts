@@ -13,6 +13,8 @@ export interface Recorded {
 
 export interface Built<T> {
   value: T;
+  /** All that there are. */
+  everything(): Recorded[];
   /** All of a type, such as `aws:s3/bucket:Bucket`. */
   all(type: string): Recorded[];
   /** The only one of a type, or that of a name. */
@@ -119,6 +121,7 @@ export async function build<T>(
   const all = (type: string) => [...recorded.values()].filter((one) => one.type === type);
   return {
     value: value as T,
+    everything: () => [...recorded.values()],
     all,
     one: (type, name) => {
       const found = all(type).filter((one) => name === undefined || one.name === name);

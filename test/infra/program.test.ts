@@ -3,6 +3,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { found } from "../policy/found.ts";
 import { account, type Built, build, region } from "./build.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -119,6 +120,24 @@ describe("the program", () => {
         const everything = JSON.stringify(functions(built));
 
         expect(everything).to.not.contain("0123456789abcdef0123");
+      });
+
+      it("holds to the policy pack", () => {
+        const resources = built.everything().map(({ type, name, inputs, options }) => {
+          // Mocks know what they make by other ids than AWS does.
+          const text = JSON.stringify(inputs).replaceAll("data-bucket-id", bucketOf(stack));
+          const props = JSON.parse(text) as Record<string, unknown>;
+          return { type, name, props, protect: options.protect === true };
+        });
+
+        expect(found(resources)).to.deep.equal({});
+        // It has looked at something.
+        expect(Object.keys(found(resources, { architecture: "x86_64" }))).to.deep.equal([
+          "one-architecture",
+        ]);
+        expect(
+          found(resources.filter(({ type }) => !/PublicAccessBlock|Encryption/.test(type))),
+        ).to.have.keys("no-public-bucket", "encrypted");
       });
 
       it("grants exactly what each function needs", () => {
@@ -462,5 +481,25 @@ describe("the program", () => {
 
     expect(queryEnvironment(open)).to.include({ MILLPOND_AD_HOC_SQL: "true" });
     expect(queryEnvironment(closed)).to.include({ MILLPOND_AD_HOC_SQL: "false" });
+  });
+
+  it("is watched, by somebody where one is named, unless it is not to be", async () => {
+    const watched = await run("dev", { alarmEmail: "ops@example.com" });
+    const unwatched = await run("dev", { monitoring: "false" });
+    const type = "aws:cloudwatch/metricAlarm:MetricAlarm";
+
+    const functionsWatched = watched
+      .all(type)
+      .flatMap(({ inputs }) => (inputs["metricName"] === "Errors" ? [inputs["dimensions"]] : []));
+    expect(functionsWatched).to.have.deep.members(
+      ["hello", "ingest", "query", "sweep"].map((name) => ({
+        FunctionName: `millpond-dev-${name}-image`,
+      })),
+    );
+    expect(
+      watched.all("aws:sns/topicSubscription:TopicSubscription").map(({ name }) => name),
+    ).to.include("alarms-email-subscription");
+    expect(unwatched.all(type)).to.deep.equal([]);
+    expect(unwatched.all("aws:cloudwatch/dashboard:Dashboard")).to.deep.equal([]);
   });
 });

@@ -1,0 +1,443 @@
+import * as aws from "@pulumi/aws";
+import * as pulumi from "@pulumi/pulumi";
+import { type MetricName, metricsNamespace } from "../app/contract.ts";
+import type { ContainerFunction } from "./container-function.ts";
+import { dashboard, type Row } from "./dashboard.ts";
+import { EventTopic } from "./event-topic.ts";
+import type { HttpApi } from "./http-api.ts";
+import { stageName, stageTags } from "./names.ts";
+import type { Schedule } from "./schedule.ts";
+
+export interface MonitoringArgs {
+  /** By the names that `npm run logs -- -f` takes. */
+  functions: { ingest: ContainerFunction; query: ContainerFunction } & Record<
+    string,
+    ContainerFunction
+  >;
+  /** By the names of their functions. */
+  schedules: Record<string, Schedule>;
+  api: HttpApi;
+  /** Who is mailed. @default - nobody; the topic is there for others to subscribe */
+  email?: string | undefined;
+  /** Whether messages of the topic are encrypted, with a key of their own. @default false */
+  encrypt?: boolean;
+  /** Whether queries for CloudWatch Logs Insights are saved. @default true */
+  insightsQueries?: boolean;
+}
+
+/** Near a limit is at this share of it. */
+const near = 0.9;
+/** Seconds that most alarms look at. */
+const fiveMinutes = 300;
+const daySeconds = 24 * 60 * 60;
+/** A failure waits 14 days; this late somebody should have looked. */
+const oldFailureSeconds = 7 * 24 * 60 * 60;
+
+interface AlarmArgs {
+  /** What it means, and the command that shows more. */
+  description: pulumi.Input<string>;
+  namespace: string;
+  metric: string;
+  /** @default {} */
+  dimensions?: Record<string, pulumi.Input<string>>;
+  statistic: "Sum" | "Maximum";
+  /** It goes off at this and above. */
+  threshold: number;
+}
+
+/** Tells somebody when something is wrong, and shows how things go. */
+export class Monitoring extends pulumi.ComponentResource {
+  readonly topicArn: pulumi.Output<string>;
+  readonly dashboardUrl: pulumi.Output<string>;
+  readonly nodes: { alarms: aws.cloudwatch.MetricAlarm[]; dashboard: aws.cloudwatch.Dashboard };
+  readonly #topic: EventTopic;
+  readonly #alarms: aws.cloudwatch.MetricAlarm[] = [];
+
+  constructor(name: string, args: MonitoringArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("millpond:infra:Monitoring", name, {}, opts);
+    this.#topic = new EventTopic("alarms", { encrypt: args.encrypt ?? false }, { parent: this });
+    if (args.email !== undefined) this.#topic.subscribeEmail("alarms-email", args.email);
+    this.topicArn = this.#topic.arn;
+
+    const memory = Object.fromEntries(
+      Object.entries(args.functions).map(([of, fn]) => [of, this.#watchFunction(of, fn)]),
+    );
+    for (const [of, schedule] of Object.entries(args.schedules)) this.#watchSchedule(of, schedule);
+    this.#watchIngest(args.functions.ingest);
+    this.#watchApi(args.api);
+
+    const { region } = aws.getRegionOutput({}, { parent: this });
+    const board = new aws.cloudwatch.Dashboard(
+      `${name}-dashboard`,
+      {
+        dashboardName: stageName("dashboard"),
+        dashboardBody: dashboard({
+          region,
+          alarmArns: this.#alarms.map(({ arn }) => arn),
+          rows: rowsOf(args, memory),
+          rejectedFrom: args.functions.ingest.logGroupName,
+        }),
+      },
+      { parent: this },
+    );
+    if (args.insightsQueries ?? true) this.#saveQueries(args);
+    this.dashboardUrl = pulumi.interpolate`https://${region}.console.aws.amazon.com/cloudwatch/home?region=${region}#dashboards/dashboard/${board.dashboardName}`;
+    this.nodes = { alarms: this.#alarms, dashboard: board };
+    this.registerOutputs({ topicArn: this.topicArn, dashboardUrl: this.dashboardUrl });
+  }
+
+  /** @returns the name of the metric of its memory */
+  #watchFunction(of: string, fn: ContainerFunction): string {
+    const dimensions = { FunctionName: fn.name };
+    const ofLambda = { namespace: "AWS/Lambda", dimensions } as const;
+    const logs = (more: string) =>
+      `npm run logs -- --stack ${pulumi.getStack()} -f ${of} --level ${more}`;
+    this.#alarm(`${of}-errors`, {
+      ...ofLambda,
+      description: `${of} failed: ${logs("error")}`,
+      metric: "Errors",
+      statistic: "Sum",
+      threshold: 1,
+    });
+    this.#alarm(`${of}-throttles`, {
+      ...ofLambda,
+      description: `${of} was called more often at once than it may run: the account's concurrency, or ${of}Concurrency, is used up`,
+      metric: "Throttles",
+      statistic: "Sum",
+      threshold: 1,
+    });
+    this.#alarm(`${of}-duration`, {
+      ...ofLambda,
+      description: `${of} took nearly all of its ${fn.timeoutSeconds} s: ${logs("debug")}`,
+      metric: "Duration",
+      statistic: "Maximum",
+      threshold: Math.floor(fn.timeoutSeconds * 1000 * near),
+    });
+    // Lambda publishes no metric of it.
+    const metric = this.#count(fn, `${of}-memory`, {
+      pattern: '{ $.type = "platform.report" }',
+      value: "$.record.metrics.maxMemoryUsedMB",
+      unit: "Megabytes",
+    });
+    this.#alarm(`${of}-memory`, {
+      description: `${of} used nearly all of its ${fn.memoryMiB} MiB: ${logs("debug")}`,
+      namespace: metricsNamespace,
+      metric,
+      statistic: "Maximum",
+      threshold: Math.floor(fn.memoryMiB * near),
+    });
+    for (const [name, queue] of Object.entries(fn.failureQueues)) {
+      this.#watchQueue(of, name, queue);
+    }
+    return metric;
+  }
+
+  #watchQueue(of: string, name: string, queue: aws.sqs.Queue): void {
+    const dimensions = { QueueName: queue.name };
+    const ofQueue = { namespace: "AWS/SQS", dimensions, statistic: "Maximum" } as const;
+    const redrive = `npm run redrive -- --stack ${pulumi.getStack()}`;
+    this.#alarm(`${name}-depth`, {
+      ...ofQueue,
+      description: `events of ${of} wait that failed for good: ${redrive} shows why, --run hands them back`,
+      metric: "ApproximateNumberOfMessagesVisible",
+      threshold: 1,
+    });
+    this.#alarm(`${name}-age`, {
+      ...ofQueue,
+      description: `events of ${of} have waited for a week, and are lost a week from now: ${redrive}`,
+      metric: "ApproximateAgeOfOldestMessage",
+      threshold: oldFailureSeconds,
+    });
+  }
+
+  #watchIngest(ingest: ContainerFunction): void {
+    this.#alarm("files-rejected", {
+      description:
+        "files can't be read: GET /rejected says which and why; they stay, and so do their last good rows",
+      namespace: metricsNamespace,
+      metric: "FilesRejected" satisfies MetricName,
+      dimensions: { function_name: ingest.name },
+      statistic: "Sum",
+      threshold: 1,
+    });
+  }
+
+  #watchApi(api: HttpApi): void {
+    this.#alarm("api-5xx", {
+      description: `requests failed by no fault of theirs: npm run logs -- --stack ${pulumi.getStack()} -f api query --level error`,
+      namespace: "AWS/ApiGateway",
+      metric: "5xx",
+      dimensions: { ApiId: api.nodes.api.id },
+      statistic: "Sum",
+      threshold: 1,
+    });
+  }
+
+  /** Goes off where the newest success is three intervals old; no alarm of CloudWatch's looks further back than a day. */
+  #watchSchedule(of: string, { fn, everyMinutes }: Schedule): void {
+    const period = Math.max(fiveMinutes, everyMinutes * 60);
+    const metric = this.#count(fn, `${of}-successes`, {
+      pattern: '{ $.type = "platform.report" && $.record.status = "success" }',
+      value: "1",
+      unit: "Count",
+    });
+    this.#add(`${of}-stopped`, {
+      alarmDescription: `${of}, which runs every ${everyMinutes} min, has not succeeded for long: npm run logs -- --stack ${pulumi.getStack()} -f ${of} --since 1d`,
+      namespace: metricsNamespace,
+      metricName: metric,
+      statistic: "Sum",
+      period,
+      evaluationPeriods: Math.max(1, Math.min(3, Math.floor(daySeconds / period))),
+      comparisonOperator: "LessThanThreshold",
+      threshold: 1,
+      // There is no line of a function that is not called.
+      treatMissingData: "breaching",
+    });
+  }
+
+  /**
+   * Makes a metric of the lines by which Lambda ends an invocation. They have nothing that could be a dimension.
+   * @returns its name
+   */
+  #count(
+    fn: ContainerFunction,
+    name: string,
+    { pattern, value, unit }: { pattern: string; value: string; unit: string },
+  ): string {
+    const metric = stageName(name);
+    new aws.cloudwatch.LogMetricFilter(
+      `${name}-filter`,
+      {
+        name: metric,
+        logGroupName: fn.nodes.logGroup.name,
+        pattern,
+        metricTransformation: { name: metric, namespace: metricsNamespace, value, unit },
+      },
+      { parent: this },
+    );
+    return metric;
+  }
+
+  #alarm(name: string, args: AlarmArgs): void {
+    const { description, namespace, metric, dimensions = {}, statistic, threshold } = args;
+    this.#add(name, {
+      alarmDescription: description,
+      namespace,
+      metricName: metric,
+      dimensions,
+      statistic,
+      period: fiveMinutes,
+      evaluationPeriods: 1,
+      comparisonOperator: "GreaterThanOrEqualToThreshold",
+      threshold,
+      // Nothing happened: all is well.
+      treatMissingData: "notBreaching",
+    });
+  }
+
+  #add(
+    name: string,
+    args: Omit<aws.cloudwatch.MetricAlarmArgs, "name" | "alarmActions" | "okActions" | "tags">,
+  ): void {
+    const told = [this.topicArn];
+    this.#alarms.push(
+      new aws.cloudwatch.MetricAlarm(
+        `${name}-alarm`,
+        {
+          name: stageName(name),
+          ...args,
+          alarmActions: told,
+          okActions: told,
+          tags: stageTags(),
+        },
+        { parent: this },
+      ),
+    );
+  }
+
+  /** For the console's Logs Insights, where they are below the stage's name. */
+  #saveQueries({ functions, api }: MonitoringArgs): void {
+    const all = Object.values(functions).map(({ logGroupName }) => logGroupName);
+    const queries: Record<string, { groups: string[]; text: string }> = {
+      "what went wrong": {
+        groups: all,
+        text: `fields @timestamp, function_name, message, error.code, error.message, source, function_request_id
+| filter level in ["warn", "error"]
+| sort @timestamp desc
+| limit 200`,
+      },
+      "one request": {
+        groups: [...all, api.logGroupName],
+        text: `fields @timestamp, function_name, level, message, @message
+| filter function_request_id = "<x-request-id of the answer>" or record.requestId = "<the same>"
+| sort @timestamp`,
+      },
+      "files rejected": {
+        groups: [functions.ingest.logGroupName],
+        text: `fields @timestamp, source, code, reason, line
+| filter message = "rejected"
+| sort @timestamp desc
+| limit 200`,
+      },
+      "slowest queries": {
+        groups: [functions.query.logGroupName],
+        text: `fields @timestamp, client, path, QueryDuration, BytesScanned, RowsAnswered, function_request_id
+| filter ispresent(QueryDuration)
+| sort QueryDuration desc
+| limit 50`,
+      },
+      "who asks how much": {
+        groups: [functions.query.logGroupName],
+        text: `filter message = "request"
+| stats count() as requests, sum(BytesScanned) as bytes_scanned, pct(QueryDuration, 50) as p50_ms, pct(QueryDuration, 99) as p99_ms by client
+| sort requests desc`,
+      },
+      "starts, time and memory": {
+        groups: all,
+        text: `filter type = "platform.report"
+| stats count() as invocations, count(record.metrics.initDurationMs) as cold_starts, max(record.metrics.durationMs) as longest_ms, max(record.metrics.maxMemoryUsedMB) as most_memory_mb by @log`,
+      },
+    };
+    for (const [title, { groups, text }] of Object.entries(queries)) {
+      new aws.cloudwatch.QueryDefinition(
+        `insights-${title.replace(/[^a-z]+/g, "-")}`,
+        {
+          name: `${pulumi.getProject()}/${pulumi.getStack()}/${title}`,
+          logGroupNames: groups,
+          queryString: text,
+        },
+        { parent: this },
+      );
+    }
+  }
+}
+
+/** What the dashboard shows, from what people wait for to what it runs on. @param memory names of metrics, by function */
+function rowsOf({ functions, api }: MonitoringArgs, memory: Record<string, string>): Row[] {
+  const { ingest, query } = functions;
+  const ours = (name: MetricName, { name: functionName }: ContainerFunction, label: string) => ({
+    path: [metricsNamespace, name, "function_name", functionName],
+    label,
+  });
+  const ofEach = (metric: string) =>
+    Object.entries(functions).map(([label, fn]) => ({
+      path: ["AWS/Lambda", metric, "FunctionName", fn.name],
+      label,
+    }));
+  const ofApi = (metric: string, label: string) => ({
+    path: ["AWS/ApiGateway", metric, "ApiId", api.nodes.api.id],
+    label,
+  });
+  const queues = Object.values(functions).flatMap(({ failureQueues }) =>
+    Object.values(failureQueues),
+  );
+  return [
+    [
+      {
+        title: "Files",
+        unit: "files",
+        statistics: ["Sum"],
+        metrics: [
+          ours("FilesConverted", ingest, "converted"),
+          ours("FilesRejected", ingest, "rejected"),
+        ],
+      },
+      {
+        title: "Rows that came",
+        unit: "rows",
+        statistics: ["Sum"],
+        metrics: [ours("RowsConverted", ingest, "rows")],
+      },
+      {
+        title: "Bytes that came",
+        unit: "bytes",
+        statistics: ["Sum"],
+        metrics: [
+          ours("SourceBytes", ingest, "as dropped"),
+          ours("ParquetBytes", ingest, "as Parquet"),
+        ],
+      },
+      {
+        title: "From upload to queryable",
+        unit: "ms",
+        statistics: ["p50", "p99"],
+        metrics: [ours("IngestLag", ingest, "lag")],
+      },
+    ],
+    [
+      {
+        title: "Requests",
+        unit: "requests",
+        statistics: ["Sum"],
+        metrics: [ofApi("Count", "all"), ofApi("4xx", "4xx"), ofApi("5xx", "5xx")],
+      },
+      {
+        title: "Time to answer, API",
+        unit: "ms",
+        statistics: ["p50", "p99"],
+        metrics: [ofApi("Latency", "request")],
+      },
+      {
+        title: "Query time",
+        unit: "ms",
+        statistics: ["p50", "p99"],
+        metrics: [ours("QueryDuration", query, "query")],
+      },
+      {
+        title: "Bytes scanned",
+        unit: "bytes",
+        statistics: ["Sum"],
+        metrics: [ours("BytesScanned", query, "of the tables named")],
+      },
+    ],
+    [
+      { title: "Errors", unit: "invocations", statistics: ["Sum"], metrics: ofEach("Errors") },
+      {
+        title: "Throttles",
+        unit: "invocations",
+        statistics: ["Sum"],
+        metrics: ofEach("Throttles"),
+      },
+      { title: "Longest run", unit: "ms", statistics: ["Maximum"], metrics: ofEach("Duration") },
+      {
+        title: "Most memory",
+        unit: "MB",
+        statistics: ["Maximum"],
+        metrics: Object.entries(memory).map(([label, metric]) => ({
+          path: [metricsNamespace, metric],
+          label,
+        })),
+      },
+    ],
+    [
+      {
+        title: "Failures that wait",
+        unit: "events",
+        statistics: ["Maximum"],
+        metrics: queues.map(({ name }) => ({
+          path: ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", name],
+        })),
+      },
+      {
+        title: "Oldest of them",
+        unit: "s",
+        statistics: ["Maximum"],
+        metrics: queues.map(({ name }) => ({
+          path: ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", name],
+        })),
+      },
+      {
+        title: "Runs",
+        unit: "invocations",
+        statistics: ["Sum"],
+        metrics: ofEach("Invocations"),
+      },
+      {
+        title: "Runs at once",
+        unit: "executions",
+        statistics: ["Maximum"],
+        metrics: ofEach("ConcurrentExecutions"),
+      },
+    ],
+  ];
+}
