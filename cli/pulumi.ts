@@ -47,17 +47,32 @@ export async function runPulumi(
   };
   stopped?.addEventListener("abort", stop, { once: true });
   const code = await new Promise<number | null>((resolve, reject) => {
-    child.once("error", () =>
-      reject(
-        new MillpondError(
-          "pulumi-missing",
-          "there is no pulumi on the PATH: npm ci brings it to npm's scripts; see https://www.pulumi.com/docs/install/",
-        ),
-      ),
-    );
+    child.once("error", () => reject(missing()));
     child.once("close", resolve);
   }).finally(() => stopped?.removeEventListener("abort", stop));
   return { code, ...written };
+}
+
+function missing(): MillpondError {
+  return new MillpondError(
+    "pulumi-missing",
+    "there is no pulumi on the PATH: npm ci brings it to npm's scripts; see https://www.pulumi.com/docs/install/",
+  );
+}
+
+/**
+ * Runs it before somebody's eyes, who may answer what it asks.
+ * @returns its exit code
+ */
+export async function showPulumi(args: readonly string[]): Promise<number | null> {
+  const child = spawn("pulumi", args, { cwd: root, stdio: "inherit" });
+  // Ctrl-C goes to it, too, and it ends in good order by itself.
+  const wait = () => {};
+  process.on("SIGINT", wait);
+  return await new Promise<number | null>((resolve, reject) => {
+    child.once("error", () => reject(missing()));
+    child.once("close", resolve);
+  }).finally(() => process.removeListener("SIGINT", wait));
 }
 
 /** @throws MillpondError `pulumi` with what Pulumi said, where it ends with another exit code than 0 */
