@@ -8,6 +8,7 @@ import { findDataBucket } from "./infra/find-bucket.ts";
 import { HttpApi } from "./infra/http-api.ts";
 import { LambdaImage } from "./infra/lambda-image.ts";
 import { Monitoring } from "./infra/monitoring.ts";
+import { boundRoles } from "./infra/permissions-boundary.ts";
 import { requireRetainedBuckets } from "./infra/retained-buckets.ts";
 import { Schedule } from "./infra/schedule.ts";
 import { spillMiB, stageConfig } from "./infra/stage-config.ts";
@@ -16,6 +17,7 @@ import { StageSecrets } from "./infra/stage-secrets.ts";
 /** The stack, from top to bottom. */
 const stage = stageConfig();
 requireRetainedBuckets();
+boundRoles(stage.permissionsBoundary);
 
 const topicName = "uploads";
 

@@ -73,7 +73,11 @@ export async function openPond(
   // Two engines, so that neither may touch what the other needs: the one that reads strangers' files sees no table,
   // and no network; the one that runs strangers' SQL no inbox.
   const copiesMiB = remote === undefined ? 0 : Math.floor(settings.diskMiB / 4);
-  const engine = (name: string, allowedDirectories: string[], from?: EngineBucket) =>
+  const engine = (
+    name: string,
+    allowedDirectories: string[],
+    { from, processMiB }: { from?: EngineBucket | undefined; processMiB?: number } = {},
+  ) =>
     new Engine({
       allowedDirectories,
       temporaryDirectory: path.join(folders.spill, name),
@@ -82,6 +86,7 @@ export async function openPond(
       diskMiB: settings.diskMiB - (from === undefined ? 0 : copiesMiB),
       threads: settings.threads,
       bucket: from,
+      ...(processMiB === undefined ? {} : { processMiB }),
       onEvent: ({ kind, ...facts }) =>
         logger.log(kind === "started" ? "debug" : "warn", `engine ${kind}`, {
           engine: name,
@@ -90,7 +95,11 @@ export async function openPond(
     });
   const lake = store.locatePrefix(prefixes.lake);
   const ingestEngine = engine("ingest", [folders.ingest]);
-  const queryEngine = engine("query", [lake, folders.answers, folders.copies], remote);
+  const queryEngine = engine("query", [lake, folders.answers, folders.copies], {
+    from: remote,
+    // Strangers' SQL can build what DuckDB does not count.
+    processMiB: settings.memoryMiB,
+  });
 
   const copies =
     remote === undefined

@@ -37,6 +37,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   logs: async () => (await import("./logs.ts")).logsCommand(),
   sweep: async () => (await import("./sweep.ts")).sweepCommand(),
   redrive: async () => (await import("./redrive.ts")).redriveCommand(),
+  "deployer-policy": async () => (await import("./deployer-policy.ts")).deployerPolicyCommand(),
   rollback: async () => (await import("./rollback.ts")).rollbackCommand(),
   demo: async () => (await import("./demo.ts")).demoCommand(),
   image: async () => (await import("./image.ts")).imageCommand(),

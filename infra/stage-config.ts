@@ -52,6 +52,8 @@ export interface StageConfig {
     mirrorDeletes: boolean;
   };
   encryptTopic: boolean;
+  /** ARN of the policy that bounds all roles. Undefined: there is none. */
+  permissionsBoundary: string | undefined;
   monitoring: {
     /** Whether there are alarms and a dashboard. */
     enabled: boolean;
@@ -153,6 +155,17 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
       "auth token",
     );
   }
+  const permissionsBoundary = read.text("permissionsBoundary");
+  if (
+    permissionsBoundary !== undefined &&
+    !/^arn:[\w-]+:iam::(\d{12}|aws):policy\/\S+$/.test(permissionsBoundary)
+  ) {
+    read.problem(
+      "permissionsBoundary",
+      `must be a policy's ARN, got "${permissionsBoundary}":`,
+      "permissionsBoundary arn:aws:iam::<account>:policy/<name>",
+    );
+  }
   const alarmEmail = read.text("alarmEmail");
   if (alarmEmail !== undefined && !/^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(alarmEmail)) {
     read.problem("alarmEmail", `is no address: "${alarmEmail}":`, "alarmEmail <name>@<domain>");
@@ -243,6 +256,7 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
       mirrorDeletes: read.flag("mirrorDeletes", false),
     },
     encryptTopic: read.flag("encryptTopic", false),
+    permissionsBoundary,
     monitoring: {
       enabled: read.flag("monitoring", true),
       email: alarmEmail,

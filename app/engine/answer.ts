@@ -10,6 +10,7 @@ import {
   DuckDBDecimalType,
   DuckDBListType,
   DuckDBMapType,
+  type DuckDBResult,
   DuckDBStructType,
   type DuckDBType,
   DuckDBUnionType,
@@ -85,6 +86,9 @@ async function syntaxError(connection: DuckDBConnection, sql: string, plain = "s
   }
 }
 
+/** Semicolons that are looked at from the end on: those behind the last statement, and such as its last comments hold. */
+const mostCuts = 100;
+
 /**
  * The SQL without semicolons around it, which can't stand inside parentheses. A semicolon may also be part of a text
  * or a comment: what is cut must leave the same tree.
@@ -96,17 +100,32 @@ async function withoutSemicolons(
   tree: unknown,
 ): Promise<string> {
   // Blanks in their place, as errors name places.
-  let query = sql.replace(/^[\s;]+/, (first) => first.replaceAll(";", " "));
+  const query = sql.replace(/^[\s;]+/, (first) => first.replaceAll(";", " "));
+  if (await fitsParentheses(connection, query)) return query;
   const whole = JSON.stringify(tree);
-  for (let end = query.lastIndexOf(";"); end > 0; end = query.lastIndexOf(";", end - 1)) {
+  let end = query.length;
+  for (let cut = 0; cut < mostCuts; cut += 1) {
+    end = query.lastIndexOf(";", end - 1);
+    if (end <= 0) break;
     const shorter = query.slice(0, end);
-    const other = await parse(connection, shorter).catch(() => undefined);
-    // A cut inside a comment or a text parses as nothing; an earlier one may be the end of the statement.
-    if (other === undefined) continue;
-    if (JSON.stringify(other) !== whole) break;
-    query = shorter;
+    if (!(await fitsParentheses(connection, shorter))) continue;
+    return JSON.stringify(await parse(connection, shorter)) === whole ? shorter : query;
   }
   return query;
+}
+
+async function fitsParentheses(connection: DuckDBConnection, query: string): Promise<boolean> {
+  const inside = `SELECT * FROM ${sourceOf(query)}`;
+  const read = await connection.runAndReadAll(
+    "SELECT json_serialize_sql($1::VARCHAR)::JSON ->> 'error'",
+    [inside],
+  );
+  return read.getRowsJS()[0]?.[0] === "false";
+}
+
+/** A query as a table. The line break ends a comment at the end of it. */
+function sourceOf(query: string): string {
+  return `(FROM (${query}\n))`;
 }
 
 /** Gives each table its name on this connection alone: plain views would be shared with every other query. */
@@ -134,10 +153,11 @@ export async function answer(
     throw new MillpondError("table-unknown", `there is no table ${unnamed}`);
   }
   const query = await withoutSemicolons(connection, request.sql, tree);
+  // Of a worker that ended while it wrote this answer.
+  await fs.rm(request.output, { force: true });
   await nameTables(connection, request.tables);
   try {
-    // The line break ends a comment at the end of the query.
-    const source = `(FROM (${query}\n))`;
+    const source = sourceOf(query);
     const columns = await resultColumns(connection, source, request.parameters);
     const { rows } = await writeAnswer(connection, source, columns, request);
     const { size } = await fs.stat(request.output);
@@ -162,7 +182,17 @@ async function resultColumns(
   parameters: Parameters,
 ): Promise<ResultColumn[]> {
   const empty = await runWith(connection, `SELECT * FROM ${source} LIMIT 0`, parameters);
-  return empty.columnNames().map((name, index) => ({ name, type: empty.columnType(index) }));
+  return empty.columnNames().map((name, index) => ({ name, type: typeAt(empty, index, name) }));
+}
+
+function typeAt(result: DuckDBResult, index: number, name: string): DuckDBType {
+  try {
+    return result.columnType(index);
+  } catch (error) {
+    // TYPE has no place in DuckDB's interface for programs.
+    const message = `the column ${name} is of a type that no answer can have: ${messageOf(error)}; cast it, as in x::VARCHAR`;
+    throw new MillpondError("sql-invalid", message, { cause: error });
+  }
 }
 
 async function writeAnswer(
@@ -179,7 +209,7 @@ async function writeAnswer(
     const written = await notBeyond(request, connection, () =>
       runWith(
         connection,
-        `COPY (SELECT ${select.join(", ")} FROM ${source}) TO ${quoteLiteral(request.output)} (${queryFormats[request.format].copy})`,
+        `COPY (SELECT ${select.join(", ")} FROM ${source}) TO ${quoteLiteral(request.output)} (${queryFormats[request.format].copy}, USE_TMP_FILE false)`,
         request.parameters,
       ),
     );

@@ -1,5 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
 import type { BucketAccess, BucketKeys } from "../bucket-access.ts";
@@ -27,6 +28,11 @@ export interface EngineBucket {
 }
 
 export interface EngineOptions extends Omit<WorkerSetup, "bucket"> {
+  /**
+   * MiB that a worker and this process may have together. What functions build beside DuckDB's own buffers is in no limit of
+   * DuckDB's. Watched where there is /proc, which is Linux. @default - any number
+   */
+  processMiB?: number;
   /** @default undefined, for an engine without a network */
   bucket?: EngineBucket | undefined;
   /** Told when a worker starts, and when one ends that was not asked to. */
@@ -57,6 +63,8 @@ interface Pending {
   deaths: number;
   /** Workers that have ended before they were told of it. */
   misses: number;
+  /** Workers that were stopped under it for the sake of others. */
+  stops: number;
   /** Resolves when it is answered, failed or given up. */
   over: PromiseWithResolvers<void>;
   resolve: (result: never) => void;
@@ -69,6 +77,10 @@ interface Worker {
   pending: Map<number, Pending>;
   /** Whether it was asked to end. */
   stopped: boolean;
+  /** Whether it had more memory than there is. */
+  tooLarge: boolean;
+  /** Requests that nobody waits for, and what stops the worker if they don't end. */
+  left: Map<number, NodeJS.Timeout>;
   /** Those that it was told last. */
   keys: BucketKeys | undefined;
   /** Resolves when it has ended, and what it spilled is gone. */
@@ -77,6 +89,15 @@ interface Worker {
 
 /** How often a request is given to another worker after the one that had it has ended. */
 const takeovers = 1;
+
+/** How often a worker may be stopped under a request for the sake of others, before it gets one of its own. */
+const mostStops = 2;
+
+/** Milliseconds in which a query that nobody waits for may end by itself, beside others. */
+const leavingMs = 1000;
+
+/** Milliseconds from one look at a worker's memory to the next. */
+const lookEveryMs = 50;
 
 /**
  * DuckDB in a child process: started with the first request (or `start`), kept warm, started anew when it dies, killed
@@ -119,6 +140,7 @@ export class Engine {
       settled: false,
       deaths: 0,
       misses: 0,
+      stops: 0,
       over: Promise.withResolvers(),
       resolve,
       reject,
@@ -128,7 +150,10 @@ export class Engine {
       pending.settled = true;
       reject(error);
       // One that was never told of it is not what is late.
-      if (worker?.pending.delete(id) && pending.sent) this.#kill(worker);
+      if (!worker?.pending.delete(id) || !pending.sent) return;
+      // Whoever leaves takes nothing from others: most queries end by an interrupt.
+      if (error.code === "client-left" && worker.pending.size > 0) this.#leave(worker, id);
+      else this.#kill(worker);
     };
     const { deadline, signal } = options;
     let timer: NodeJS.Timeout | undefined;
@@ -204,7 +229,7 @@ export class Engine {
 
   #spawn(): Worker {
     const begun = performance.now();
-    const { onEvent, bucket, ...setup } = this.#options;
+    const { onEvent, bucket, processMiB, ...setup } = this.#options;
     const child = takeSpareWorker() ?? forkWorker();
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
     // Whoever waits hears of it; nobody waiting is no reason to end the parent.
@@ -215,6 +240,8 @@ export class Engine {
       ready,
       pending: new Map(),
       stopped: false,
+      tooLarge: false,
+      left: new Map(),
       keys: undefined,
       gone: gone.promise,
     };
@@ -238,20 +265,31 @@ export class Engine {
           this.#kill(worker);
           return;
         case "result":
+          this.#hasLeft(worker, message.id);
           worker.pending.get(message.id)?.resolve(message.result as never);
           return;
         case "error":
+          this.#hasLeft(worker, message.id);
           worker.pending.get(message.id)?.reject(fromWire(message.error));
           return;
       }
     });
     const ended = (why: string) => {
+      clearInterval(watch);
+      for (const timer of worker.left.values()) clearTimeout(timer);
       this.#forget(worker);
       if (!worker.stopped) onEvent?.({ kind: "ended", pid: child.pid ?? 0, why });
       reject(new MillpondError("engine-died", `the engine ended as it started: ${why}`));
       const orphans = [...worker.pending];
       worker.pending.clear();
-      for (const [id, pending] of orphans) this.#takeOver(id, pending, why, worker.stopped);
+      for (const [id, pending] of orphans) {
+        if (worker.tooLarge && (orphans.length === 1 || pending.deaths > 0)) {
+          const message = `the engine had more than ${processMiB} MiB`;
+          pending.reject(new MillpondError("out-of-memory", message, { retryable: true }));
+        } else {
+          this.#takeOver(id, pending, why, worker.stopped);
+        }
+      }
       void tidyUp();
     };
     const tidyUp = async () => {
@@ -262,6 +300,14 @@ export class Engine {
       this.#all.delete(worker);
       gone.resolve();
     };
+    const watch = setInterval(() => {
+      if (processMiB === undefined || worker.pending.size === 0) return;
+      const used = residentBytes(child.pid) + process.memoryUsage.rss();
+      if (used <= processMiB * 1024 * 1024) return;
+      // Not as one that was asked to: what it did is one of its requests' doing.
+      worker.tooLarge = true;
+      child.kill("SIGKILL");
+    }, lookEveryMs).unref();
     child.once("exit", (code, signal) => ended(signal ?? `exit code ${code}`));
     child.once("error", (error) => {
       if (child.pid === undefined) ended(error.message);
@@ -289,7 +335,9 @@ export class Engine {
     if (pending.settled) return;
     // Killed at the deadline of another one.
     if (stopped) {
-      this.#send(id, pending);
+      pending.stops += 1;
+      if (pending.stops <= mostStops) this.#send(id, pending);
+      else this.#suspects = this.#suspects.then(() => this.#runApart(id, pending));
       return;
     }
     // One that was never told of it died of something else.
@@ -335,6 +383,20 @@ export class Engine {
     else this.#kill(worker);
   }
 
+  /** Ends a request that nobody waits for, and the worker only where that does not. */
+  #leave(worker: Worker, id: number): void {
+    tell(worker.process, { kind: "interrupt", id });
+    worker.left.set(
+      id,
+      setTimeout(() => this.#kill(worker), leavingMs),
+    );
+  }
+
+  #hasLeft(worker: Worker, id: number): void {
+    clearTimeout(worker.left.get(id));
+    worker.left.delete(id);
+  }
+
   #forget(worker: Worker): void {
     if (this.#worker === worker) this.#worker = undefined;
     this.#apart.delete(worker);
@@ -345,6 +407,16 @@ export class Engine {
     worker.stopped = true;
     worker.process.kill("SIGKILL");
     // Its exit hands over what was with it.
+  }
+}
+
+/** Bytes of a process that are in memory. 0 where nobody says, as on a Mac, or of one that has ended. */
+function residentBytes(pid: number | undefined): number {
+  try {
+    // In pages of 4 KiB: all that Lambda and Docker run on. @see proc_pid_statm(5)
+    return Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]) * 4096;
+  } catch {
+    return 0;
   }
 }
 

@@ -137,7 +137,9 @@ export type ToWorker =
   | { kind: "setup"; setup: WorkerSetup }
   /** Other keys for the bucket, for all requests from here on. */
   | { kind: "keys"; keys: BucketKeys }
-  | { kind: "request"; id: number; request: WorkerRequest };
+  | { kind: "request"; id: number; request: WorkerRequest }
+  /** Nobody waits for it any more. */
+  | { kind: "interrupt"; id: number };
 export type FromWorker =
   | { kind: "ready" }
   | { kind: "failed"; error: WireError }

@@ -1,4 +1,4 @@
-import { DuckDBInstance } from "@duckdb/node-api";
+import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import type { BucketKeys } from "../bucket-access.ts";
 import { MillpondError, messageOf } from "../errors.ts";
 import { SourceError } from "../lake/source-error.ts";
@@ -124,10 +124,14 @@ async function changeKeys(keys: BucketKeys): Promise<void> {
   }
 }
 
-async function perform(request: WorkerRequest): Promise<unknown> {
+/** Connections of the requests that are under way. */
+const underWay = new Map<number, DuckDBConnection>();
+
+async function perform(id: number, request: WorkerRequest): Promise<unknown> {
   if (instance === undefined) throw new Error("a request came before the set-up");
   await keyed;
   const connection = await instance.connect();
+  underWay.set(id, connection);
   try {
     switch (request.kind) {
       case "convert":
@@ -140,6 +144,7 @@ async function perform(request: WorkerRequest): Promise<unknown> {
         return await describe(connection, request.files);
     }
   } finally {
+    underWay.delete(id);
     connection.closeSync();
   }
 }
@@ -189,8 +194,12 @@ process.on("message", (message: ToWorker) => {
     keyed = keyed.then(() => changeKeys(message.keys)).catch(die);
     return;
   }
+  if (message.kind === "interrupt") {
+    underWay.get(message.id)?.interrupt();
+    return;
+  }
   const { id, request } = message;
-  perform(request).then(
+  perform(id, request).then(
     (result) => send({ kind: "result", id, result }),
     (error: unknown) => {
       send({ kind: "error", id, error: toWire(error) });

@@ -339,7 +339,6 @@ async function respond(
   // Also where nobody reads: a client that left, or a HEAD.
   body.once("close", () => void handle.close());
   const facts = {
-    ...keeping,
     "x-millpond-rows": String(answer.rows),
     "x-millpond-elapsed": answer.elapsed.toFixed(6),
   };
@@ -347,10 +346,12 @@ async function respond(
   if (head) body.destroy();
   else if (large !== undefined && length > mostInlineBytes) {
     const size = { bytes: length, rows: answer.rows };
-    return await handOver(large, body, question.format, size, options, facts);
+    // Where it can be fetched is nobody's to keep: that ends sooner than the answer.
+    const passing = { ...facts, "cache-control": "no-store" };
+    return await handOver(large, body, question.format, size, options, passing);
   }
   return new Response(head ? null : (Readable.toWeb(body) as ReadableStream), {
-    headers: { "content-type": type, "content-length": String(length), ...facts },
+    headers: { "content-type": type, "content-length": String(length), ...keeping, ...facts },
   });
 }
 
@@ -363,7 +364,12 @@ async function handOver(
   { deadline, representation }: HandOptions,
   headers: Record<string, string> = {},
 ): Promise<Response> {
-  const { url, expires } = await before(deadline, large.hand(body, format, contentType(format)));
+  const handed = large.hand(body, format, contentType(format));
+  const { url, expires } = await before(deadline, handed).catch((error: unknown) => {
+    // It ends the upload as well, which would go on where nobody waits for it.
+    body.destroy();
+    throw error;
+  });
   return new Response(`${JSON.stringify({ url, expires, ...size })}\n`, {
     status: representation ? 200 : 303,
     headers: {

@@ -25,7 +25,7 @@ const statuses: Readonly<Record<string, number>> = {
   "media-type": 415,
   // The operator's to mend, who may be the one who asks: GET /q says as much.
   "saved-query": 500,
-  "engine-died": 503,
+  "engine-died": 422,
   "engine-unavailable": 503,
   "tables-changed": 503,
   "store-unavailable": 503,
@@ -90,7 +90,8 @@ function beyond(code: string, { deadlineMs, memoryMiB, diskMiB, raise }: QueryLi
 /** What to do about an error whose own message, DuckDB's, is not for callers. */
 const advice: Readonly<Record<string, string>> = {
   "disk-full": "the disk is full: send the query again when there is room",
-  "engine-died": "the engine ended under this query and others: send it again",
+  "engine-died":
+    "the engine ended twice under this query, the second time with no other beside it: ask in another way",
   "engine-unavailable": "the engine ended before it had this query: send it again",
   "saved-query": "the header of this saved query can't be read: GET /q says why",
   "secret-unavailable": "the service that keeps the tokens can't be reached: send it again",

@@ -111,11 +111,11 @@ export const allowedTableFunctions: ReadonlySet<string> = new Set([
   "unnest",
 ]);
 
-/** Allowed ones whose value is another the next time, though their arguments are the same. */
+/** Allowed ones whose value may be another the next time, though their arguments are the same. */
 export const volatileFunctions: ReadonlySet<string> = new Set(
   words(`
-    age ago current_date current_localtime current_localtimestamp error gen_random_uuid get_current_time
-    get_current_timestamp now random reservoir_quantile today transaction_timestamp uuid uuidv4 uuidv7
+    age ago aggregate array_aggr array_aggregate current_date current_localtime current_localtimestamp error gen_random_uuid get_current_time
+    get_current_timestamp list_aggr list_aggregate now random reservoir_quantile today transaction_timestamp uuid uuidv4 uuidv7
   `),
 );
 

@@ -78,7 +78,9 @@ function jsonForm(e: string, type: string, width: number | undefined, mode: Form
       return `to_base64(${e})`;
     case "JSON": {
       // to_json('nan'::DOUBLE) makes a JSON value that is none.
-      const broken = `regexp_matches(${e}::VARCHAR, '(^|[:,\\[])\\s*-?(NaN|Infinity|inf|nan)')`;
+      // Texts inside it may say so, too.
+      const bare = `regexp_replace(${e}::VARCHAR, '"(\\\\.|[^"\\\\])*"', '""', 'g')`;
+      const broken = `regexp_matches(${bare}, '(^|[:,\\[])\\s*-?(NaN|Infinity|inf|nan)')`;
       return mode === "hopeful"
         ? `CASE WHEN ${broken} THEN ${fail} ELSE ${e} END`
         : `CASE WHEN ${broken} THEN to_json(${e}::VARCHAR) ELSE ${e} END`;

@@ -568,4 +568,102 @@ describe("Engine", () => {
       });
     }
   });
+
+  it("stops a query that builds more than there is memory, beside which others end well", async () => {
+    await engine.close();
+    const peak = { bytes: 0 };
+    engine = new Engine({
+      allowedDirectories: [`${folder}/`],
+      temporaryDirectory: path.join(folder, "spill"),
+      ...{ memoryMiB: 256, diskMiB: 512, threads: 2, processMiB: 1024 },
+      onEvent: (event) => events.push(event),
+    });
+    await engine.start();
+    const pid = engine.pid;
+    const watch = setInterval(() => {
+      void fs.readFile(`/proc/${pid}/statm`, "utf8").then(
+        (text) => {
+          peak.bytes = Math.max(peak.bytes, Number(text.split(" ")[1]) * 4096);
+        },
+        () => {},
+      );
+    }, 10);
+
+    // What printf builds is in no limit of DuckDB's.
+    const greedy = rejection(
+      ask("SELECT sum(length(printf('%200000000d', i))) FROM range(40) t(i)"),
+    );
+    const modest = ask("SELECT 1 AS one");
+    expect((await modest).text).to.equal('{"one":1}\n');
+    expect((await greedy).code).to.equal("out-of-memory");
+    clearInterval(watch);
+
+    // Without the watch it has gone to several times as much.
+    expect(peak.bytes).to.be.within(1, 2.5 * 1024 ** 3);
+    expect((await ask("SELECT 2 AS two")).text).to.equal('{"two":2}\n');
+  });
+
+  it("ends the query of a client that leaves, and no other", async () => {
+    await engine.start();
+    const { pid } = engine;
+    const controller = new AbortController();
+    const output = path.join(folder, "left");
+    const left = rejection(
+      engine.run(
+        { kind: "query", sql: endless, parameters: [], tables: [], format: "csv", output },
+        { signal: controller.signal },
+      ),
+    );
+    const other = ask("SELECT count(*) AS n FROM range(300000000) t(i) WHERE hash(i) % 2 < 2");
+    await untilBusy(Number(pid));
+    controller.abort();
+
+    expect((await left).code).to.equal("client-left");
+    expect((await other).text).to.equal('{"n":300000000}\n');
+    expect(engine.pid).to.equal(pid);
+    expect(events.map(({ kind }) => kind)).to.deep.equal(["started"]);
+  });
+
+  it("replaces what a worker left that ended while it wrote, and leaves no other file", async () => {
+    const output = path.join(folder, "again");
+    await fs.writeFile(output, "half of an answ");
+
+    await engine.run({
+      kind: "query",
+      ...{ sql: "SELECT 1 AS one", parameters: [], tables: [], format: "csv", output },
+    });
+
+    expect(await fs.readFile(output, "utf8")).to.equal("one\n1\n");
+    expect((await fs.readdir(folder)).sort()).to.deep.equal(["again", "spill"]);
+  });
+
+  it("takes as many semicolons in texts as there are, and those behind the query", async () => {
+    const values = Array.from({ length: 8000 }, (_, i) => `'k${i};'`).join(", ");
+    const sql = `SELECT count(*) AS n FROM range(3) WHERE 'k7;' IN (${values}) -- one; two;\n;; -- three;`;
+
+    expect((await ask(sql, { within: 20_000 })).text).to.equal('{"n":3}\n');
+  });
+
+  it("has a sentence for a type that no answer can have", async () => {
+    const { code, message } = await rejection(ask("SELECT TYPE 'integer' AS t"));
+
+    expect(code).to.equal("sql-invalid");
+    expect(message).to.match(/the column t is of a type that no answer can have/);
+  });
+
+  it("leaves JSON as it is, whatever its texts say", async () => {
+    const { text } = await ask(
+      `SELECT '{"a":"first, information","b":": nan \\" inf"}'::JSON AS j, '{"c":NaN}' AS t`,
+    );
+
+    expect(text).to.contain('"j":{"a":"first, information"');
+  });
+
+  it("knows what a recursive CTE with a key has so far", async () => {
+    const { text } = await ask(`WITH RECURSIVE t(a, b) USING KEY (a) AS (
+      SELECT 1, 1 UNION SELECT t.a, t.b + (SELECT max(r.b) FROM recurring.t AS r) FROM t WHERE t.b < 5
+    ) SELECT max(b) AS b FROM t`);
+
+    expect(JSON.parse(text).b).to.be.greaterThan(4);
+  });
 });

@@ -3,6 +3,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { boundaryPolicy, deployerPolicy } from "../../cli/deployer-policy.ts";
 import { found } from "../policy/found.ts";
 import { account, type Built, build, region } from "./build.ts";
 
@@ -501,5 +502,91 @@ describe("the program", () => {
     ).to.include("alarms-email-subscription");
     expect(unwatched.all(type)).to.deep.equal([]);
     expect(unwatched.all("aws:cloudwatch/dashboard:Dashboard")).to.deep.equal([]);
+  });
+
+  it("bounds each role where a boundary is named", async () => {
+    const permissionsBoundary = "arn:aws:iam::111122223333:policy/millpond";
+    const roles = (built: Built<unknown>) =>
+      built.all("aws:iam/role:Role").map(({ inputs }) => inputs["permissionsBoundary"]);
+
+    expect(new Set(roles(await run("dev", { permissionsBoundary })))).to.deep.equal(
+      new Set([permissionsBoundary]),
+    );
+    expect(new Set(roles(await run("dev")))).to.deep.equal(new Set([undefined]));
+  });
+
+  describe("its deployer's policy", () => {
+    const place = { partition: "aws", region, account };
+    const planned = (built: Built<unknown>) =>
+      built
+        .everything()
+        .filter(({ type }) => !/^(millpond|pulumi):/.test(type))
+        .map(({ type, inputs }) => ({ type, inputs, id: undefined }));
+
+    it("names what the stack has, and nothing of others but where AWS knows no name", async () => {
+      const imageUri = `${account}.dkr.ecr.${region}.amazonaws.com/millpond-dev-functions@sha256:${"a".repeat(64)}`;
+      const built = await run("dev", { encryptTopic: "true", imageUri });
+      const policy = deployerPolicy(planned(built), place);
+
+      const wide = policy.filter(({ Resource = [] }) =>
+        Resource.some((arn) => !/millpond-dev-|\/millpond\/dev\//.test(arn)),
+      );
+      expect(wide.map(({ Sid }) => Sid)).to.deep.equal([
+        ...["Api", "ApiLog", "Keys", "LogGroups", "NewApi", "NewKeys", "ParameterList"],
+        ...["SavedQueries", "Subscriptions"],
+      ]);
+      const actions = policy.flatMap(({ Action }) => Action);
+      expect(actions.filter((action) => action.includes("*"))).to.deep.equal([]);
+      // The data stays.
+      expect(actions).to.not.include.members(["s3:DeleteBucket"]);
+      expect(actions).to.not.include.members(["s3:DeleteObject"]);
+    });
+
+    it("changes nothing where it is for previews", async () => {
+      const policy = deployerPolicy(planned(await run("prod")), place, { previewOnly: true });
+
+      for (const action of policy.flatMap(({ Action }) => Action)) {
+        expect(action).to.match(/:(Get|List|Describe|GET|BatchGet)/);
+      }
+    });
+
+    it("gives roles rights only within the boundary, and hands them to services alone", async () => {
+      const boundary = "arn:aws:iam::111122223333:policy/millpond";
+      const policy = deployerPolicy(planned(await run("dev")), place, { boundary });
+
+      const granting = policy.filter(({ Action }) =>
+        Action.some((action) => /^iam:(CreateRole|Put|Attach)/.test(action)),
+      );
+      expect(granting.map(({ Condition }) => Condition)).to.deep.equal([
+        { StringEquals: { "iam:PermissionsBoundary": boundary } },
+      ]);
+      const passing = policy.find(({ Action }) => Action.includes("iam:PassRole"));
+      expect(passing?.Condition).to.deep.equal({
+        StringEquals: {
+          "iam:PassedToService": ["lambda.amazonaws.com", "scheduler.amazonaws.com"],
+        },
+      });
+    });
+
+    it("has a boundary within which all roles do their work", async () => {
+      const built = await run("dev", { tracing: "true" });
+      const boundary = boundaryPolicy(planned(built), place);
+
+      for (const recorded of built.all("aws:iam/rolePolicy:RolePolicy")) {
+        const { Statement } = built.policy(recorded) as {
+          Statement: { Action: string[]; Resource: string[] }[];
+        };
+        for (const action of Statement.flatMap(({ Action }) => Action)) {
+          const within = boundary.filter(({ Action }) => Action.includes(action));
+          expect(within, action).to.have.length(1);
+        }
+      }
+    });
+
+    it("refuses a type of which it knows nothing", () => {
+      const queue = { type: "aws:sqs/other:Other", inputs: {}, id: undefined };
+
+      expect(() => deployerPolicy([queue], place)).to.throw(/nothing is known of the rights/);
+    });
   });
 });

@@ -69,6 +69,7 @@ describe("stageConfig", () => {
       { queryMemoryMiB: "64" },
       'millpond:queryMemoryMiB must be a whole number of MiB from 512 to 10240, got "64": pulumi config set queryMemoryMiB <number>',
     ],
+    [{ permissionsBoundary: "admin" }, "permissionsBoundary must be a policy's ARN, got"],
     [{ alarmEmail: "ops" }, 'alarmEmail is no address: "ops": pulumi config set alarmEmail'],
     [{ queryTimeoutSeconds: "30" }, 'must be a whole number of seconds from 5 to 29, got "30"'],
     [

@@ -1,0 +1,254 @@
+import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
+import { Command, InvalidArgumentError } from "commander";
+import { MillpondError } from "../app/errors.ts";
+import { awsError } from "./aws-error.ts";
+import { namedStack, stackOption } from "./deployed-stack.ts";
+import { type Place, type PlannedResource, type Rights, rightsOf } from "./deployer-rights.ts";
+import { pulumi } from "./pulumi.ts";
+
+interface DeployerPolicyOptions {
+  stack?: string;
+  previewOnly: boolean;
+  boundary: boolean;
+  github?: string;
+  configFile?: string;
+}
+
+/** What IAM takes. @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html */
+const mostCharacters = { managed: 6144, inline: 10_240 };
+
+interface PolicyStatement {
+  Sid: string;
+  Effect: "Allow";
+  Action: string[];
+  Resource?: string[];
+  Principal?: object;
+  Condition?: object;
+}
+
+export function deployerPolicyCommand(): Command {
+  return new Command("deployer-policy")
+    .description(
+      "print the least IAM policy with which a stack can be previewed, deployed and destroyed",
+    )
+    .addOption(stackOption())
+    .option(
+      "--preview-only",
+      "the least with which it can be previewed, and nothing changed",
+      false,
+    )
+    .option(
+      "--boundary",
+      "print the most that the functions' roles may be given, for the setting permissionsBoundary",
+      false,
+    )
+    .option(
+      "--github <owner/repository>",
+      "print who may take the deployer's role on: the workflows of this repository, in the environment of the stack's name",
+      readRepository,
+    )
+    .option("--config-file <file>", "the stack's file, where it is not beside Pulumi.yaml")
+    .addHelpText(
+      "after",
+      `
+It is made from what pulumi preview plans and what the stack has, so that it runs
+with rights that may do that: an administrator's, the first time. After the first
+deployment print it again: what has no name before it is there, the API above
+all, is then named. Pulumi's own state is apart: its bucket's rights, if it is in
+one, are yours to add.
+With auth of GitHub's: --preview-only --github is for pull requests.
+Exit code: 0 printed; 1 it failed; 2 the call is wrong.`,
+    )
+    .action(async (options: DeployerPolicyOptions) => {
+      const stack = namedStack(options.stack);
+      if (options.github !== undefined) {
+        print(githubTrust(await whereAmI(), options.github, stack, options.previewOnly));
+        return;
+      }
+      const { resources, config } = await planOf(stack, options.configFile);
+      const region = configured(config, "aws:region") ?? process.env["AWS_REGION"] ?? "";
+      const place = { ...(await whereAmI()), region };
+      if (options.boundary) {
+        print(boundaryPolicy(resources, place, config));
+        return;
+      }
+      const boundary = configured(config, ":permissionsBoundary");
+      const text = print(
+        deployerPolicy(resources, place, { previewOnly: options.previewOnly, boundary }),
+      );
+      advise(text.length, options, boundary);
+    });
+}
+
+function readRepository(text: string): string {
+  if (/^[\w.-]+\/[\w.-]+$/.test(text)) return text;
+  throw new InvalidArgumentError("It takes <owner>/<repository>.");
+}
+
+/** @returns the policy's text as IAM counts it, without white space */
+function print(statements: PolicyStatement[]): string {
+  const policy = { Version: "2012-10-17", Statement: statements };
+  process.stdout.write(`${JSON.stringify(policy, undefined, 2)}\n`);
+  return JSON.stringify(policy);
+}
+
+function advise(
+  length: number,
+  { stack, previewOnly }: DeployerPolicyOptions,
+  boundary: string | undefined,
+): void {
+  const say = (sentence: string) => process.stderr.write(`${sentence}\n`);
+  if (length > mostCharacters.managed) {
+    say(
+      `${length} characters: more than the ${mostCharacters.managed} of a managed policy; as an inline policy of a role it may have ${mostCharacters.inline}`,
+    );
+  }
+  if (boundary === undefined && !previewOnly) {
+    say(
+      `whoever has it can give the functions' roles more than they need, and by them take it: npm run deployer-policy -- --stack ${stack} --boundary prints a boundary; make a policy of it, and pulumi config set permissionsBoundary <its ARN>`,
+    );
+  }
+}
+
+/** The resources that a stack has and is to have. */
+async function planOf(
+  stack: string,
+  configFile: string | undefined,
+): Promise<{ resources: PlannedResource[]; config: Record<string, unknown> }> {
+  const file = configFile === undefined ? [] : ["--config-file", configFile];
+  const state = JSON.parse(await pulumi(["stack", "export", "--stack", stack])) as {
+    deployment?: { resources?: StateResource[] };
+  };
+  const planned = JSON.parse(
+    await pulumi(["preview", "--json", "--show-sames", "--stack", stack, ...file]),
+  ) as { config?: Record<string, unknown>; steps?: { newState?: StateResource }[] };
+  const known = (state.deployment?.resources ?? []).filter(isOfAws);
+  const ids = new Map(known.map(({ urn, id }) => [urn, id]));
+  const resources = (planned.steps ?? [])
+    .flatMap(({ newState }) => (newState !== undefined && isOfAws(newState) ? [newState] : []))
+    .map(({ urn, type, inputs = {} }) => ({ type, inputs, id: ids.get(urn) }));
+  // What is to go is still to be removed.
+  const rest = known.map(({ type, inputs = {}, id }) => ({ type, inputs, id }));
+  return { resources: [...resources, ...rest], config: planned.config ?? {} };
+}
+
+interface StateResource {
+  urn: string;
+  type: string;
+  id?: string;
+  inputs?: Record<string, unknown>;
+}
+
+function isOfAws({ type }: StateResource): boolean {
+  return !/^(millpond|pulumi):/.test(type);
+}
+
+/** A setting of the stack that is no secret. @param key the end of its name */
+function configured(config: Record<string, unknown>, key: string): string | undefined {
+  const [, value] = Object.entries(config).find(([name]) => name.endsWith(key)) ?? [];
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+async function whereAmI(): Promise<Pick<Place, "partition" | "account">> {
+  const client = new STSClient();
+  try {
+    const { Account = "", Arn = "" } = await client.send(new GetCallerIdentityCommand());
+    return { account: Account, partition: Arn.split(":")[1] ?? "aws" };
+  } catch (error) {
+    throw awsError(error, "sts:GetCallerIdentity", "your account");
+  } finally {
+    client.destroy();
+  }
+}
+
+/** @throws MillpondError `type-unknown` for a resource of which nobody has said what it needs */
+export function deployerPolicy(
+  resources: readonly PlannedResource[],
+  place: Place,
+  { previewOnly = false, boundary }: { previewOnly?: boolean; boundary?: string | undefined } = {},
+): PolicyStatement[] {
+  return statements(resources, place, (rights) => {
+    const bound =
+      rights.sid === "RoleGrants" && boundary !== undefined
+        ? { StringEquals: { "iam:PermissionsBoundary": boundary } }
+        : rights.condition;
+    return {
+      actions: previewOnly ? rights.read : [...rights.read, ...rights.write],
+      condition: bound,
+    };
+  });
+}
+
+/** The most that a role of the stack may be given. */
+export function boundaryPolicy(
+  resources: readonly PlannedResource[],
+  place: Place,
+  config: Record<string, unknown> = {},
+): PolicyStatement[] {
+  const bucket = configured(config, ":bucketName");
+  // Somebody else's, which is no resource of the stack.
+  const theirs =
+    bucket === undefined
+      ? []
+      : [{ type: "aws:s3/bucket:Bucket", inputs: { bucket }, id: undefined }];
+  return statements([...resources, ...theirs], place, ({ used = [] }) => ({ actions: used }));
+}
+
+function statements(
+  resources: readonly PlannedResource[],
+  place: Place,
+  allowed: (rights: Rights) => { actions: readonly string[]; condition?: object | undefined },
+): PolicyStatement[] {
+  const found = new Map<string, PolicyStatement>();
+  for (const resource of resources) {
+    const needed = rightsOf[resource.type];
+    if (needed === undefined) {
+      throw new MillpondError(
+        "type-unknown",
+        `nothing is known of the rights that ${resource.type} needs: cli/deployer-rights.ts lists those of other types`,
+      );
+    }
+    for (const rights of needed) {
+      const { actions, condition } = allowed(rights);
+      const arns = rights.resources(resource, place);
+      if (actions.length === 0 || arns.length === 0) continue;
+      const { Action = [], Resource = [] } = found.get(rights.sid) ?? {};
+      found.set(rights.sid, {
+        Sid: rights.sid,
+        Effect: "Allow",
+        Action: [...new Set([...Action, ...actions])].sort(),
+        Resource: [...new Set([...Resource, ...arns])].sort(),
+        ...(condition === undefined ? {} : { Condition: condition }),
+      });
+    }
+  }
+  return [...found.values()].sort((a, b) => a.Sid.localeCompare(b.Sid));
+}
+
+/**
+ * Who may take on a role: GitHub's workflows of one repository, for previews those of pull requests, else those in the environment that
+ * has the stack's name.
+ * @see https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-in-aws
+ */
+export function githubTrust(
+  { partition, account }: Pick<Place, "partition" | "account">,
+  repository: string,
+  stack: string,
+  previewOnly: boolean,
+): PolicyStatement[] {
+  const issuer = "token.actions.githubusercontent.com";
+  return [
+    {
+      Sid: "GitHub",
+      Effect: "Allow",
+      Principal: { Federated: `arn:${partition}:iam::${account}:oidc-provider/${issuer}` },
+      Action: ["sts:AssumeRoleWithWebIdentity"],
+      Condition: {
+        StringEquals: {
+          [`${issuer}:aud`]: "sts.amazonaws.com",
+          [`${issuer}:sub`]: `repo:${repository}:${previewOnly ? "pull_request" : `environment:${stack}`}`,
+        },
+      },
+    },
+  ];
+}
