@@ -222,7 +222,16 @@ export class Engine {
     tell(worker.process, { kind: "request", id, request: pending.request });
   }
 
+  #isTooLarge({ process: { pid } }: Worker): boolean {
+    const { processMiB } = this.#options;
+    if (processMiB === undefined) return false;
+    return residentBytes(pid) + process.memoryUsage.rss() > processMiB * 1024 * 1024;
+  }
+
   #current(): Worker {
+    // What it had, and did not give back, is not the next one's doing.
+    const worker = this.#worker;
+    if (worker?.pending.size === 0 && this.#isTooLarge(worker)) this.#kill(worker);
     this.#worker ??= this.#spawn();
     return this.#worker;
   }
@@ -283,7 +292,8 @@ export class Engine {
       const orphans = [...worker.pending];
       worker.pending.clear();
       for (const [id, pending] of orphans) {
-        if (worker.tooLarge && (orphans.length === 1 || pending.deaths > 0)) {
+        // The first time it may be what others left: then it runs again, in a worker of its own.
+        if (worker.tooLarge && pending.deaths > 0) {
           const message = `the engine had more than ${processMiB} MiB`;
           pending.reject(new MillpondError("out-of-memory", message, { retryable: true }));
         } else {
@@ -301,9 +311,7 @@ export class Engine {
       gone.resolve();
     };
     const watch = setInterval(() => {
-      if (processMiB === undefined || worker.pending.size === 0) return;
-      const used = residentBytes(child.pid) + process.memoryUsage.rss();
-      if (used <= processMiB * 1024 * 1024) return;
+      if (worker.pending.size === 0 || !this.#isTooLarge(worker)) return;
       // Not as one that was asked to: what it did is one of its requests' doing.
       worker.tooLarge = true;
       child.kill("SIGKILL");
