@@ -26,6 +26,16 @@ export function stackOption(): Option {
   return new Option("--stack <name>", "the stack of Pulumi's, as in pulumi up --stack <name>");
 }
 
+/** For commands that change a stack, or look at what would change. */
+export function configFileOption(): Option {
+  return new Option("--config-file <file>", "the stack's file, where it is not beside Pulumi.yaml");
+}
+
+/** What Pulumi is told of a stack. */
+export function stackArguments(name: string, configFile: string | undefined): string[] {
+  return ["--stack", name, ...(configFile === undefined ? [] : ["--config-file", configFile])];
+}
+
 /** The stack that such a command is about. @throws UsageError where none was named */
 export function namedStack(name: string | undefined): string {
   if (name === undefined) throw new UsageError("which stack? --stack <name>");

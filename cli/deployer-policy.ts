@@ -2,7 +2,7 @@ import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { Command, InvalidArgumentError } from "commander";
 import { MillpondError } from "../app/errors.ts";
 import { awsError } from "./aws-error.ts";
-import { namedStack, stackOption } from "./deployed-stack.ts";
+import { configFileOption, namedStack, stackArguments, stackOption } from "./deployed-stack.ts";
 import { type Place, type PlannedResource, type Rights, rightsOf } from "./deployer-rights.ts";
 import { pulumi } from "./pulumi.ts";
 
@@ -47,7 +47,7 @@ export function deployerPolicyCommand(): Command {
       "print who may take the deployer's role on: the workflows of this repository, in the environment of the stack's name",
       readRepository,
     )
-    .option("--config-file <file>", "the stack's file, where it is not beside Pulumi.yaml")
+    .addOption(configFileOption())
     .addHelpText(
       "after",
       `
@@ -115,12 +115,11 @@ async function planOf(
   stack: string,
   configFile: string | undefined,
 ): Promise<{ resources: PlannedResource[]; config: Record<string, unknown> }> {
-  const file = configFile === undefined ? [] : ["--config-file", configFile];
   const state = JSON.parse(await pulumi(["stack", "export", "--stack", stack])) as {
     deployment?: { resources?: StateResource[] };
   };
   const planned = JSON.parse(
-    await pulumi(["preview", "--json", "--show-sames", "--stack", stack, ...file]),
+    await pulumi(["preview", "--json", "--show-sames", ...stackArguments(stack, configFile)]),
   ) as { config?: Record<string, unknown>; steps?: { newState?: StateResource }[] };
   const known = (state.deployment?.resources ?? []).filter(isOfAws);
   const ids = new Map(known.map(({ urn, id }) => [urn, id]));

@@ -64,7 +64,7 @@ export function logsCommand(): Command {
     .addOption(
       new Option("--since <time>", "how far back: 30m, 2h, 7d, or 2026-01-31T12:00Z")
         .argParser(readTime)
-        .default(new Date(Date.now() - 3_600_000), "1h"),
+        .default(readTime("1h"), "1h"),
     )
     .option("--follow", "go on with new lines as they come, until Ctrl-C", false)
     .addOption(
@@ -249,15 +249,19 @@ async function localLines(
       `there is no log at ${newest}: npm start writes it; for a deployed stack, --stack <name>`,
     );
   }
-  const wanted = (line: LogLine) =>
-    line.time >= since.getTime() &&
-    (named === undefined || named.includes(line.source as LogSource));
+  async function* wanted(file: string, part: { end: number }) {
+    for await (const line of linesFrom(file, part)) {
+      const { time, source } = line;
+      const asked = named === undefined || named.includes(source as LogSource);
+      if (asked && time >= since.getTime()) yield line;
+    }
+  }
   async function* lines() {
     // What is begun anew while it is followed has another number.
     let part = { inode: 0, end: 0 };
     for (const file of parts) {
       part = { inode: (await fs.stat(file)).ino, end: 0 };
-      for await (const line of linesFrom(file, part)) if (wanted(line)) yield line;
+      yield* wanted(file, part);
     }
     while (follow) {
       await pause(pauseMs.local, undefined, { signal: stopped });
@@ -267,12 +271,12 @@ async function localLines(
         const [before] = (await logParts(newest)).slice(-2, -1);
         // The rest of the one that is full by now.
         if (before !== undefined && (await fs.stat(before)).ino === part.inode) {
-          for await (const line of linesFrom(before, part)) if (wanted(line)) yield line;
+          yield* wanted(before, part);
         }
         part = { inode: stat.ino, end: 0 };
       }
       if (stat.size > part.end) {
-        for await (const line of linesFrom(newest, part)) if (wanted(line)) yield line;
+        yield* wanted(newest, part);
       }
     }
   }

@@ -3,7 +3,14 @@ import { ECRClient, paginateDescribeImages } from "@aws-sdk/client-ecr";
 import { Command } from "commander";
 import { MillpondError } from "../app/errors.ts";
 import { awsError } from "./aws-error.ts";
-import { type DeployedStack, namedStack, readStack, stackOption } from "./deployed-stack.ts";
+import {
+  configFileOption,
+  type DeployedStack,
+  namedStack,
+  readStack,
+  stackArguments,
+  stackOption,
+} from "./deployed-stack.ts";
 import { pulumi, showPulumi } from "./pulumi.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -49,7 +56,7 @@ export function rollbackCommand(): Command {
     .addOption(stackOption())
     .option("--to <image>", "which: its number in the list, or the beginning of its digest")
     .option("--yes", "do not ask", false)
-    .option("--config-file <file>", "the stack's file, where it is not beside Pulumi.yaml")
+    .addOption(configFileOption())
     .option("--json", "one JSON object an image, and nothing else", false)
     .addHelpText(
       "after",
@@ -195,11 +202,7 @@ async function deploy(
   if (!yes && !process.stdin.isTTY) {
     throw new UsageError("nobody can be asked here: --yes deploys without asking");
   }
-  const which = [
-    "--stack",
-    stack.name,
-    ...(configFile === undefined ? [] : ["--config-file", configFile]),
-  ];
+  const which = stackArguments(stack.name, configFile);
   await pulumi(["config", "set", ...which, "imageUri", imageUri]);
   const code = await showPulumi(["up", ...which, ...(yes ? ["--yes"] : [])]);
   const named = which.join(" ");

@@ -328,9 +328,10 @@ function rowsOf({ functions, api }: MonitoringArgs, memory: Record<string, strin
     path: ["AWS/ApiGateway", metric, "ApiId", api.nodes.api.id],
     label,
   });
-  const queues = Object.values(functions).flatMap(({ failureQueues }) =>
-    Object.values(failureQueues),
-  );
+  const ofEachQueue = (metric: string) =>
+    Object.values(functions)
+      .flatMap(({ failureQueues }) => Object.values(failureQueues))
+      .map(({ name }) => ({ path: ["AWS/SQS", metric, "QueueName", name] }));
   return [
     [
       {
@@ -414,17 +415,13 @@ function rowsOf({ functions, api }: MonitoringArgs, memory: Record<string, strin
         title: "Failures that wait",
         unit: "events",
         statistics: ["Maximum"],
-        metrics: queues.map(({ name }) => ({
-          path: ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", name],
-        })),
+        metrics: ofEachQueue("ApproximateNumberOfMessagesVisible"),
       },
       {
         title: "Oldest of them",
         unit: "s",
         statistics: ["Maximum"],
-        metrics: queues.map(({ name }) => ({
-          path: ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", name],
-        })),
+        metrics: ofEachQueue("ApproximateAgeOfOldestMessage"),
       },
       {
         title: "Runs",

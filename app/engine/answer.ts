@@ -101,7 +101,7 @@ async function withoutSemicolons(
 ): Promise<string> {
   // Blanks in their place, as errors name places.
   const query = sql.replace(/^[\s;]+/, (first) => first.replaceAll(";", " "));
-  if (await fitsParentheses(connection, query)) return query;
+  if (!query.includes(";") || (await fitsParentheses(connection, query))) return query;
   const whole = JSON.stringify(tree);
   let end = query.length;
   for (let cut = 0; cut < mostCuts; cut += 1) {

@@ -310,12 +310,13 @@ export class Engine {
       this.#all.delete(worker);
       gone.resolve();
     };
-    const watch = setInterval(() => {
+    const look = () => {
       if (worker.pending.size === 0 || !this.#isTooLarge(worker)) return;
       // Not as one that was asked to: what it did is one of its requests' doing.
       worker.tooLarge = true;
       child.kill("SIGKILL");
-    }, lookEveryMs).unref();
+    };
+    const watch = processMiB === undefined ? undefined : setInterval(look, lookEveryMs).unref();
     child.once("exit", (code, signal) => ended(signal ?? `exit code ${code}`));
     child.once("error", (error) => {
       if (child.pid === undefined) ended(error.message);
