@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { type ServerType, serve } from "@hono/node-server";
 import { MillpondError } from "../app/errors.ts";
 import { handler as hello } from "../app/functions/hello.ts";
+import { answerHeaders } from "../app/http/headers.ts";
 import { problemResponse } from "../app/http/problem.ts";
 import { withInvocationKeys } from "../app/logger.ts";
 import type { Pond } from "../app/pond.ts";
@@ -20,6 +21,8 @@ export interface LocalServerOptions {
   port: number;
   /** Which requests may call it by, beside localhost, the host and addresses. */
   names: readonly string[];
+  /** Milliseconds for which a connection may stand still, be it that a query runs, or that nobody reads the answer. */
+  stallMs: number;
 }
 
 /**
@@ -28,7 +31,7 @@ export interface LocalServerOptions {
  */
 export async function serveLocal(
   pond: Pond,
-  { host, port, names }: LocalServerOptions,
+  { host, port, names, stallMs }: LocalServerOptions,
 ): Promise<LocalServer> {
   const known = new Set(["localhost", host, ...names].map((name) => name.toLowerCase()));
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
@@ -36,7 +39,7 @@ export async function serveLocal(
     {
       fetch: (request, environment) => {
         const refusal = unwelcome(request, known);
-        if (refusal !== undefined) return refused(pond, refusal);
+        if (refusal !== undefined) return refused(pond, refusal, request);
         return new URL(request.url).pathname === "/hello"
           ? greet(request)
           : withInvocationKeys({ function_name: "query" }, () =>
@@ -56,6 +59,8 @@ export async function serveLocal(
         : `can't listen on ${where}: ${error.message}`;
     reject(new MillpondError("listen", reason, { cause: error }));
   });
+  // An answer lies on the disk for as long as somebody takes it.
+  server.setTimeout(stallMs);
   const close = closer(server);
   await listening;
   return { url: addressOf(server, host), close };
@@ -89,19 +94,21 @@ function closer(server: ServerType): () => Promise<void> {
 }
 
 /** As the routes themselves refuse: with an id, and a line in the log. */
-function refused(pond: Pond, refusal: MillpondError): Response {
+function refused(pond: Pond, refusal: MillpondError, { url }: Request): Response {
   const id = randomUUID();
   return withInvocationKeys({ function_request_id: id }, () => {
     pond.logger.warn("request refused", { code: refusal.code });
-    return problemResponse(refusal, undefined, { "x-request-id": id });
+    return problemResponse(refusal, undefined, { ...answerHeaders(url), "x-request-id": id });
   });
 }
 
 /** The hello function has a route of its own, as on AWS. */
 async function greet(request: Request): Promise<Response> {
   const queryStringParameters = Object.fromEntries(new URL(request.url).searchParams);
-  const answer = await hello({ queryStringParameters }, localContext("hello"));
-  return new Response(answer.body, { status: answer.statusCode, headers: answer.headers });
+  const context = localContext("hello");
+  const answer = await hello({ queryStringParameters }, context);
+  const headers = { ...answer.headers, "x-request-id": context.awsRequestId };
+  return new Response(answer.body, { status: answer.statusCode, headers });
 }
 
 function addressOf(server: ServerType, host: string): string {

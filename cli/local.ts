@@ -36,6 +36,8 @@ import { watchInbox } from "./watch-inbox.ts";
 
 const loopback = "127.0.0.1";
 const sweepEveryMs = 5 * 60 * 1000;
+/** How long whoever reads an answer may pause. */
+const mostIdleReadingMs = 60_000;
 
 export interface LocalOptions {
   dir: string;
@@ -155,7 +157,8 @@ export async function startLocal(
   };
   try {
     const { host, port, allowHost: names = [] } = options;
-    const server = await serveLocal(pond, { host, port, names });
+    const stallMs = settings.queryDeadlineMs + mostIdleReadingMs;
+    const server = await serveLocal(pond, { host, port, names, stallMs });
     parts.unshift(async () => {
       await Promise.all([topic.drain(), server.close()]);
     });

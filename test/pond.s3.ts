@@ -38,12 +38,13 @@ describe("a pond in a bucket", () => {
   });
   after(async () => await proxy?.close());
 
-  async function open(): Promise<Pond> {
+  async function open(more: Record<string, string> = {}): Promise<Pond> {
     const settings = readSettings({
       [environmentNames.store]: `s3://${bucket}`,
       [environmentNames.extensions]: extensions,
       [environmentNames.auth]: "none",
       AWS_ENDPOINT_URL_S3: proxy.url,
+      ...more,
     });
     return await openPond(settings, logger);
   }
@@ -141,6 +142,9 @@ describe("a pond in a bucket", () => {
         const url = String(response.headers.get("location"));
         expect(response.status).to.equal(303);
         expect(response.headers.get("x-millpond-rows")).to.equal("200000");
+        // Its URL ends sooner than the answer does.
+        expect(response.headers.get("etag")).to.equal(null);
+        expect(response.headers.get("cache-control")).to.equal("no-store");
         const told = (await response.json()) as { url: string; bytes: number; expires: string };
         expect(told).to.include({ url, rows: 200_000 });
         expect(Date.parse(told.expires) - Date.now()).to.be.within(800_000, 900_000);
@@ -160,6 +164,37 @@ describe("a pond in a bucket", () => {
         if (format === "csv") expect(content.toString().trim().split("\n")).to.have.length(200_001);
       });
     }
+
+    it("leaves no file open where the bucket does not take it, or not in time", async function () {
+      if (process.platform !== "linux") return this.skip();
+      const left = async () => {
+        const opened = await fs.readdir("/proc/self/fd");
+        const files = opened.map((fd) => fs.readlink(`/proc/self/fd/${fd}`).catch(() => ""));
+        return (await Promise.all(files)).filter((file) => file.endsWith("(deleted)"));
+      };
+      expect(await left()).to.deep.equal([]);
+      const hurried = await open({ [environmentNames.queryDeadlineSeconds]: "3" });
+      const { promise: released, resolve: release } = Promise.withResolvers<void>();
+      try {
+        for (const [happens, code] of [
+          ["refused", "internal"],
+          ["hangs", "deadline"],
+        ] as const) {
+          proxy.onRequest = async (request) => {
+            if (!request.path.includes("/results/")) return;
+            if (happens === "refused") request.instead = "PreconditionFailed";
+            else await released;
+          };
+          const query = new URLSearchParams({ sql, format: "csv" });
+          const response = await hurried.http.request(`/query?${query}`);
+          expect(await response.json()).to.include({ code });
+          while ((await left()).length > 0) await pause(20);
+        }
+      } finally {
+        release();
+        await hurried.close();
+      }
+    });
 
     it("may be a list of what was rejected, too", async () => {
       await load("inbox/t/0.csv", "id,v\n1\n");

@@ -16,10 +16,12 @@ import {
   DuckDBUnionType,
   type DuckDBValue,
   HUGEINT,
+  listValue,
   SQLNULL,
   VARCHAR,
 } from "@duckdb/node-api";
 import { MillpondError, messageOf } from "../errors.ts";
+import { allowed, type CalledFor } from "../query/functions.ts";
 import { quoteIdentifier, quoteLiteral } from "../query/quote.ts";
 import {
   type ColumnType,
@@ -44,7 +46,29 @@ import { readTable } from "./read-table.ts";
 
 /** Parses a caller's SQL and holds it against the policy. Runs nothing of it. */
 export async function review(connection: DuckDBConnection, sql: string): Promise<ReviewResult> {
-  return reviewSql(await parse(connection, sql));
+  const tree = await parse(connection, sql);
+  try {
+    return reviewSql(tree);
+  } catch (error) {
+    if (!(error instanceof MillpondError) || error.code !== "function-unknown") throw error;
+    throw await withNearest(connection, error);
+  }
+}
+
+/** Who mistypes a function is told of those with nearly its name. */
+async function withNearest(connection: DuckDBConnection, error: MillpondError) {
+  const { function: name, calledFor } = error.details as { function: string; calledFor: CalledFor };
+  const found = await connection.runAndReadAll(
+    `SELECT name FROM (SELECT unnest($1::VARCHAR[]) AS name)
+     WHERE jaro_winkler_similarity(name, lower($2)) > 0.85
+     ORDER BY jaro_winkler_similarity(name, lower($2)) DESC, name LIMIT 3`,
+    [listValue([...allowed[calledFor]].filter((one) => /^[a-z]/.test(one))), name],
+  );
+  const nearest = found.getRowsJS().map(([one]) => String(one));
+  const hint = nearest.length === 0 ? "" : `: did you mean ${nearest.join(", ")}?`;
+  return new MillpondError(error.code, `${error.message}${hint}`, {
+    details: { function: name, nearest },
+  });
 }
 
 async function parse(connection: DuckDBConnection, sql: string): Promise<unknown> {
@@ -106,12 +130,15 @@ async function withoutSemicolons(
   let end = query.length;
   for (let cut = 0; cut < mostCuts; cut += 1) {
     end = query.lastIndexOf(";", end - 1);
-    if (end <= 0) break;
+    if (end <= 0) return query;
     const shorter = query.slice(0, end);
     if (!(await fitsParentheses(connection, shorter))) continue;
     return JSON.stringify(await parse(connection, shorter)) === whole ? shorter : query;
   }
-  return query;
+  throw new MillpondError(
+    "sql-invalid",
+    `more than ${mostCuts} semicolons stand in its last comments: leave them out`,
+  );
 }
 
 async function fitsParentheses(connection: DuckDBConnection, query: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 import type { Context } from "aws-lambda";
 import * as v from "valibot";
+import { answerHeaders } from "../http/headers.ts";
 import { invocation, processLogger } from "./invocation.ts";
 
 const schema = v.object({
@@ -15,7 +16,7 @@ export async function handler(event: unknown, context: Context) {
     logger.info("hello", { function: "hello" });
     return {
       statusCode: 200,
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", ...answerHeaders("") },
       body: JSON.stringify({ message: `Hello, ${name}!` }),
     };
   });

@@ -3,7 +3,6 @@ import fsp from "node:fs/promises";
 import { Readable } from "node:stream";
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { secureHeaders } from "hono/secure-headers";
 import { before } from "../deadline.ts";
 import type { Engine } from "../engine/engine.ts";
 import { MillpondError } from "../errors.ts";
@@ -15,6 +14,7 @@ import { currentRequestId, type Logger, type Measures, withInvocationKeys } from
 import { type QueryFormat, queryFormats } from "../query/result-format.ts";
 import { readSavedParameters, type SavedQuery } from "../query/saved-query.ts";
 import { version } from "../version.ts";
+import { answerHeaders } from "./headers.ts";
 import { problemResponse, type QueryLimits } from "./problem.ts";
 import {
   bodyTooLarge,
@@ -64,17 +64,6 @@ interface Arrival {
 interface LambdaEnvironment {
   requestContext?: { authorizer?: { iam?: { userArn?: string } } };
 }
-
-/** What a browser may do with an answer: show it, and nothing in it. What has had its day is left out. */
-const headersOfSecurity = secureHeaders({
-  contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
-  strictTransportSecurity: "max-age=31536000",
-  originAgentCluster: false,
-  xDnsPrefetchControl: false,
-  xDownloadOptions: false,
-  xPermittedCrossDomainPolicies: false,
-  xXssProtection: false,
-});
 
 const mebibyte = 1024 * 1024;
 
@@ -142,10 +131,11 @@ export function createHttpApp(parts: HttpParts): Hono {
     await withInvocationKeys({ function_request_id: id }, next);
     c.header("x-request-id", id);
   });
-  app.use(headersOfSecurity);
   app.use(async (c, next) => {
     await next();
-    if (!c.res.headers.has("cache-control")) c.header("cache-control", "no-store");
+    for (const [name, value] of Object.entries(answerHeaders(c.req.url, c.res.headers))) {
+      c.header(name, value);
+    }
   });
 
   app.use(async (c, next) => {

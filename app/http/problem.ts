@@ -6,6 +6,7 @@ import { currentRequestId } from "../logger.ts";
 const statuses: Readonly<Record<string, number>> = {
   "sql-invalid": 400,
   "table-unknown": 400,
+  "function-unknown": 400,
   "parameters-invalid": 400,
   "body-invalid": 400,
   "format-unknown": 400,

@@ -95,22 +95,6 @@ const windows = words(`
   cume_dist dense_rank fill first_value lag last_value lead nth_value ntile percent_rank rank rank_dense row_number
 `);
 
-/** Names in lower case, as DuckDB resolves them without regard to it. */
-export const allowedFunctions: ReadonlySet<string> = new Set(
-  [operators, numbers, texts, times, choices, lists, documents, identifiers, aggregates, windows]
-    .flat()
-    .map((name) => name.toLowerCase()),
-);
-
-/** Functions that may stand in FROM. */
-export const allowedTableFunctions: ReadonlySet<string> = new Set([
-  "generate_series",
-  "json_each",
-  "json_tree",
-  "range",
-  "unnest",
-]);
-
 /** Allowed ones whose value may be another the next time, though their arguments are the same. */
 export const volatileFunctions: ReadonlySet<string> = new Set(
   words(`
@@ -126,6 +110,30 @@ export const volatileNames: ReadonlySet<string> = new Set(
 
 /** What a query calls a function for: a value, or a relation in FROM. */
 export type CalledFor = "value" | "relation";
+
+const relations = words("generate_series json_each json_tree range unnest");
+
+/** Names in lower case, as DuckDB resolves them without regard to it. */
+export const allowed: Readonly<Record<CalledFor, ReadonlySet<string>>> = {
+  value: new Set(
+    [
+      operators,
+      numbers,
+      texts,
+      times,
+      choices,
+      lists,
+      documents,
+      identifiers,
+      aggregates,
+      windows,
+      relations,
+    ]
+      .flat()
+      .map((name) => name.toLowerCase()),
+  ),
+  relation: new Set(relations),
+};
 
 interface Denial {
   /** As it goes on from "the function … can't stand in a query: it …". */
@@ -154,6 +162,11 @@ const denials: readonly Denial[] = [
       duckdb_settings duckdb_temporary_files duckdb_variables pragma_database_size pragma_metadata_info pragma_platform
       pragma_storage_info pragma_user_agent pragma_version which_secret
     `),
+  },
+  {
+    // DuckDB's own shell alone has it.
+    why: "reads the environment",
+    value: ["getenv"],
   },
   {
     why: "tells of the session, which is nobody's: each query has its own",

@@ -1,7 +1,6 @@
 import { MillpondError } from "../errors.ts";
 import {
-  allowedFunctions,
-  allowedTableFunctions,
+  allowed,
   type CalledFor,
   denialOf,
   volatileFunctions,
@@ -81,7 +80,7 @@ interface Findings {
 
 /**
  * @param tree the parsed answer of `json_serialize_sql`, without an error
- * @throws MillpondError `sql-refused`, saying what can't stand in a query
+ * @throws MillpondError `sql-refused`, saying what can't stand in a query; `function-unknown`
  */
 export function reviewSql(tree: unknown): ReviewedQuery {
   const statements = (tree as { statements?: Json[] }).statements;
@@ -187,7 +186,7 @@ function checkTableFunction(node: JsonObject): void {
   const called = node["function"] as JsonObject;
   const name = folded(called?.["function_name"]);
   const qualified = text(called?.["schema"]) !== "" || text(called?.["catalog"]) !== "";
-  if (called?.["class"] !== "FUNCTION" || qualified || !allowedTableFunctions.has(name)) {
+  if (called?.["class"] !== "FUNCTION" || qualified || !allowed.relation.has(name)) {
     throw refuseFunction(name, "relation");
   }
 }
@@ -195,19 +194,25 @@ function checkTableFunction(node: JsonObject): void {
 function checkFunction(node: JsonObject, findings: Findings): void {
   // Whatever stands before it: it may be a column, as in name.lower(), or a schema, and a name means the same in each of them.
   const name = text(node["function_name"]);
-  const known = allowedFunctions.has(folded(name)) || allowedTableFunctions.has(folded(name));
-  if (!known) {
-    throw refuseFunction(name, "value");
-  }
+  if (!allowed.value.has(folded(name))) throw refuseFunction(name, "value");
   if (volatileFunctions.has(folded(name))) findings.volatile = true;
 }
 
 function refuseFunction(name: string, calledFor: CalledFor): MillpondError {
-  const why = denialOf(folded(name), calledFor);
-  return refuse(
-    `the function ${name} can't stand in a query${why === undefined ? "" : `: it ${why}`}`,
-    { function: name },
-  );
+  const own = folded(name);
+  const why = denialOf(own, calledFor);
+  if (why !== undefined) {
+    return refuse(`the function ${name} can't stand in a query: it ${why}`, { function: name });
+  }
+  const [other, place]: [CalledFor, string] =
+    calledFor === "value" ? ["relation", "a value"] : ["value", "a table"];
+  if (allowed[other].has(own) || denialOf(own, other) !== undefined) {
+    return refuse(`the function ${name} can't stand for ${place}`, { function: name });
+  }
+  // DuckDB has none of that name: more likely mistyped than tried.
+  return new MillpondError("function-unknown", `there is no function ${name}`, {
+    details: { function: name, calledFor },
+  });
 }
 
 function text(value: Json | undefined): string {

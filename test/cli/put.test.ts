@@ -27,7 +27,7 @@ describe("millpond put", () => {
     const ingest = createHandler(async () => pond);
     const publish = (event: unknown) => void ingest(event, localContext("ingest"));
     watcher = await watchInbox(folder, pond.bucket, publish, () => {});
-    server = await serveLocal(pond, { host: "127.0.0.1", port: 0, names: [] });
+    server = await serveLocal(pond, { host: "127.0.0.1", port: 0, names: [], stallMs: 60_000 });
   });
   after(async () => {
     await watcher.close();

@@ -27,7 +27,7 @@ describe("millpond query", () => {
     const logger = createLogger({ environment: { LOG_LEVEL: "fatal" } });
     pond = await openPond(settings, logger, { tokens: { cli: token } });
     await ingest(pond.ingest, "inbox/people.csv");
-    server = await serveLocal(pond, { host: "127.0.0.1", port: 0, names: [] });
+    server = await serveLocal(pond, { host: "127.0.0.1", port: 0, names: [], stallMs: 60_000 });
   });
   after(async () => {
     await server.close();

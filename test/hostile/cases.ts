@@ -15,7 +15,8 @@ export const harmless = "answered";
 const refused = "sql-refused";
 const invalid = "sql-invalid";
 const unknown = "table-unknown";
-const limits = ["deadline", "out-of-memory", "out-of-disk", "answer-too-large"] as const;
+const noFunction = "function-unknown";
+export const limits = ["deadline", "out-of-memory", "out-of-disk", "answer-too-large"] as const;
 
 /** SQL by its kind. */
 export const sqlCases: readonly { kind: string; expected: Expected; sql: readonly string[] }[] = [
@@ -509,7 +510,7 @@ export const sqlCases: readonly { kind: string; expected: Expected; sql: readonl
   },
   {
     kind: "a comment that ends elsewhere for others",
-    expected: [harmless, refused, invalid],
+    expected: [noFunction, harmless, refused, invalid],
     sql: [
       "SELECT 1 -- \r; COPY (SELECT 1) TO '{file}'",
       "SELECT 1 -- \u2028; COPY (SELECT 1) TO '{file}'",
@@ -545,7 +546,7 @@ export const sqlCases: readonly { kind: string; expected: Expected; sql: readonl
   },
   {
     kind: "letters that look, or fold, alike",
-    expected: [refused, invalid, unknown],
+    expected: [noFunction, refused, invalid, unknown],
     sql: [
       "FROM ｒｅａｄ_ｔｅｘｔ('{file}')",
       "FROM rеad_text('{file}')",
@@ -638,7 +639,7 @@ export const sqlCases: readonly { kind: string; expected: Expected; sql: readonl
   },
   {
     kind: "names that nobody has",
-    expected: [invalid, refused],
+    expected: [noFunction, invalid, refused],
     sql: ["SELECT nope FROM people", "SELECT nope(1)", "SELECT people.nope FROM people"],
   },
   {

@@ -18,7 +18,7 @@ import { openPond } from "../../app/pond.ts";
 import { emulatorKeys } from "../../cli/rehearsal/emulator.ts";
 import { emulatorClient, newBucket } from "../s3/emulator.ts";
 import { emulatorOf } from "../s3/fixtures.ts";
-import { type Expected, harmless, httpCases, type SentRequest, sqlCases } from "./cases.ts";
+import { type Expected, harmless, httpCases, limits, type SentRequest, sqlCases } from "./cases.ts";
 
 /** Little, so that limits are met soon. */
 const deadlineSeconds = 3;
@@ -55,6 +55,8 @@ describe("strangers", function () {
     decoy.server.on("request", (_, response) => response.end("a\n1\n"));
     await new Promise<void>((resolve) => decoy.server.listen(0, "127.0.0.1", resolve));
     const { port } = decoy.server.address() as net.AddressInfo;
+    const scratch = path.join(folder, "scratch");
+    await fs.mkdir(scratch);
     const file = path.join(folder, "secret.csv");
     await fs.writeFile(file, `a\n${canary}\n`);
     Object.assign(places, { bucket, other, file, endpoint });
@@ -103,6 +105,7 @@ describe("strangers", function () {
       env: {
         PATH: process.env["PATH"],
         HOME: folder,
+        TMPDIR: scratch,
         ...environment,
         ...emulatorKeys,
         SECRET_CANARY: canary,
@@ -136,7 +139,7 @@ describe("strangers", function () {
       const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket }));
       objects.push(...Contents.map(({ Key, ETag }) => `${Bucket} ${Key} ${ETag}`));
     }
-    const files = (await fs.readdir(folder)).filter((name) => name !== "trace");
+    const files = (await fs.readdir(folder)).filter((name) => !["trace", "scratch"].includes(name));
     return { objects, files, file: await fs.readFile(places["file"] as string, "utf8") };
   }
 
@@ -186,6 +189,27 @@ describe("strangers", function () {
     expect(next.text).to.equal("n\n6\n");
   }
 
+  /** Answers that lie on the disk, and files of the server that have no name any more. */
+  async function left(): Promise<string[]> {
+    const base = path.join(folder, "scratch", "millpond");
+    const [workspace = "", ...others] = await fs.readdir(base);
+    const answers = await fs.readdir(path.join(base, workspace, "answers"));
+    const { pid } = server;
+    // Under strace it is the only child.
+    const started = process.platform === "linux" ? await childrenOf(Number(pid)) : [];
+    const own = trace === undefined ? pid : started[0];
+    const files = process.platform === "linux" ? await openFiles(Number(own)) : [];
+    return [...others, ...answers, ...files.filter((one) => one.endsWith("(deleted)"))];
+  }
+
+  const filled = (sql: string) =>
+    sql.replace(/\{(\w+)\}/g, (whole, name: string) => places[name] ?? whole);
+  const posted = (sql: string): SentRequest => ({
+    method: "POST",
+    path: "/query?format=ndjson",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ sql: filled(sql) }),
+  });
   const shown = (text: string) => {
     const line = JSON.stringify(text).slice(1, -1);
     return line.length > 90 ? `${line.slice(0, 90)}… (${text.length})` : line;
@@ -194,10 +218,7 @@ describe("strangers", function () {
     describe(kind, () => {
       for (const one of sql) {
         it(shown(one), async () => {
-          const filled = one.replace(/\{(\w+)\}/g, (whole, name: string) => places[name] ?? whole);
-          const body = JSON.stringify({ sql: filled });
-          const headers = { "content-type": "application/json" };
-          await tryOut({ method: "POST", path: "/query?format=ndjson", headers, body }, expected);
+          await tryOut(posted(one), expected);
         });
       }
     });
@@ -240,6 +261,46 @@ describe("strangers", function () {
         expect(next.text).to.equal("n\n6\n");
       });
     }
+  });
+
+  describe("many at once", () => {
+    it("end as they do alone, or at a limit, and leave nothing behind", async function () {
+      this.timeout(300_000);
+      const waiting = sqlCases.flatMap(({ expected, sql }) =>
+        sql.map((one) => ({ sql: one, expected: [expected, limits, "engine-died"].flat() })),
+      );
+      const wrong: string[] = [];
+      const neighbours = { right: 0, late: 0 };
+      const stranger = async () => {
+        for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+          const { response, text } = await send(posted(next.sql));
+          const status = response.statusCode ?? 0;
+          const code = status < 300 ? harmless : (JSON.parse(text) as { code: string }).code;
+          if (!next.expected.includes(code))
+            wrong.push(`${shown(next.sql)}: ${text.slice(0, 300)}`);
+        }
+      };
+      /** Who has nothing to do with it may have to wait, and gets no wrong answer. */
+      const neighbour = async () => {
+        while (waiting.length > 0) {
+          const path = "/query?sql=SELECT+sum(id)+AS+n+FROM+people&format=csv";
+          const { response, text } = await send({ path });
+          if (response.statusCode === 408) neighbours.late += 1;
+          else if (text === "n\n6\n") neighbours.right += 1;
+          else wrong.push(`the neighbour: ${text.slice(0, 300)}`);
+        }
+      };
+      await Promise.all([...Array.from({ length: 8 }, stranger), neighbour()]);
+
+      expect(wrong).to.deep.equal([]);
+      expect(neighbours.right).to.be.above(0);
+      const next = await send({ path: "/query?sql=SELECT+sum(id)+AS+n+FROM+people&format=csv" });
+      expect(next.text).to.equal("n\n6\n");
+      expect(await left(), "answers, and files that are open without a name").to.deep.equal([]);
+      process.stdout.write(
+        `      8 at once: a neighbour had ${neighbours.right} answers, and ${neighbours.late} deadlines\n`,
+      );
+    });
   });
 
   describe("all of them together", () => {
@@ -294,6 +355,19 @@ describe("strangers", function () {
     });
   });
 });
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const children = await fs.readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
+  return children.trim().split(" ").map(Number);
+}
+
+async function openFiles(pid: number): Promise<string[]> {
+  const handles = await fs.readdir(`/proc/${pid}/fd`);
+  // One may be closed while they are looked at.
+  return await Promise.all(
+    handles.map((fd) => fs.readlink(`/proc/${pid}/fd/${fd}`).catch(() => "")),
+  );
+}
 
 function hasStrace(): boolean {
   try {

@@ -8,7 +8,7 @@ const [, , token = ""] = process.argv;
 const pond = await openPond(readSettings(process.env), createLogger({ environment: process.env }), {
   tokens: { stranger: token },
 });
-const server = await serveLocal(pond, { host: "127.0.0.1", port: 0, names: [] });
+const server = await serveLocal(pond, { host: "127.0.0.1", port: 0, names: [], stallMs: 60_000 });
 process.stdout.write(`${server.url}\n`);
 process.stdin.resume();
 process.stdin.once("end", () => {

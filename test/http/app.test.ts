@@ -247,6 +247,21 @@ describe("the HTTP routes", () => {
         "lake",
       ],
       ["a table function", { sql: "FROM read_csv('/etc/passwd')" }, 403, "sql-refused", "read_csv"],
+      [
+        "a function that isn't there, with the nearest",
+        { sql: "SELECT uper('x')" },
+        400,
+        "function-unknown",
+        "there is no function uper: did you mean upper",
+      ],
+      ["a function that is like no other", { sql: "FROM xqz(1)" }, 400, "function-unknown", "xqz"],
+      [
+        "more semicolons than it looks at",
+        { sql: `SELECT 1; -- ${";".repeat(101)}` },
+        400,
+        "sql-invalid",
+        "more than 100 semicolons",
+      ],
       ["a setting", { sql: "SET threads = 1" }, 403, "sql-refused", "SELECT"],
       ["two statements", { sql: "SELECT 1; SELECT 2" }, 403, "sql-refused", "one statement"],
       ["a missing parameter", { sql: "SELECT $1" }, 400, "parameters-invalid", "$1"],
@@ -589,12 +604,19 @@ describe("the HTTP routes", () => {
         "x-content-type-options": "nosniff",
         "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
         "referrer-policy": "no-referrer",
-        "x-frame-options": "SAMEORIGIN",
+        "x-frame-options": "DENY",
         "cross-origin-resource-policy": "same-origin",
       });
       expect(headers.get("access-control-allow-origin")).to.equal(null);
+      // Over plain HTTP a browser may not be told.
+      expect(headers.get("strict-transport-security")).to.equal(null);
       expect(headers.get("cache-control"), route).to.match(/no-store|no-cache/);
     }
+  });
+
+  it("binds browsers to HTTPS where they came by it", async () => {
+    const { headers } = await get("https://pond.example/health");
+    expect(headers.get("strict-transport-security")).to.equal("max-age=31536000");
   });
 
   describe("an answer that a client has", () => {
@@ -663,6 +685,8 @@ describe("the HTTP routes", () => {
       "FROM people USING SAMPLE 50%",
       "SELECT 1 FROM people WHERE (SELECT random()) > 2",
       "FROM (FROM people TABLESAMPLE 10%)",
+      // It names another function, which may be one of chance.
+      "SELECT list_aggregate([1, 2], 'any_value')",
     ]) {
       it(`has no tag where it may be another the next time: ${sql}`, async () => {
         const response = await get(`/query?${new URLSearchParams({ sql })}`);

@@ -1,11 +1,6 @@
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { expect } from "chai";
-import {
-  allowedFunctions,
-  allowedTableFunctions,
-  type CalledFor,
-  denialOf,
-} from "../../app/query/functions.ts";
+import { allowed, type CalledFor, denialOf } from "../../app/query/functions.ts";
 
 /** What `duckdb_functions()` calls them. Another kind is for somebody to look at. */
 const kinds: Readonly<Record<string, CalledFor | "statement">> = {
@@ -42,13 +37,10 @@ describe("the list of functions", () => {
       const calledFor = kinds[kind];
       if (calledFor === undefined) return [`${name} is of a kind that is new: ${kind}`];
       if (calledFor === "statement") return [];
-      const allowed =
-        calledFor === "value"
-          ? allowedFunctions.has(name) || allowedTableFunctions.has(name)
-          : allowedTableFunctions.has(name);
+      const may = allowed[calledFor].has(name);
       const denied = denialOf(name, calledFor) !== undefined;
-      if (allowed === denied) {
-        return [`${kind} ${name} is ${allowed ? "allowed and denied" : "neither"}`];
+      if (may === denied) {
+        return [`${kind} ${name} is ${may ? "allowed and denied" : "neither"}`];
       }
       return [];
     });
@@ -59,8 +51,7 @@ describe("the list of functions", () => {
   it("allows none that DuckDB does not have: it might get one by that name", () => {
     const known = new Set([...all.map(({ name }) => name), ...syntax]);
 
-    expect([...allowedFunctions, ...allowedTableFunctions].filter((n) => !known.has(n))).to.be
-      .empty;
+    expect([...allowed.value].filter((n) => !known.has(n))).to.be.empty;
   });
 
   it("finds no tree for PRAGMA and CALL, whatever they name", async () => {

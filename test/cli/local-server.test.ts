@@ -1,0 +1,70 @@
+import { once } from "node:events";
+import fs from "node:fs/promises";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { expect } from "chai";
+import { environmentNames } from "../../app/contract.ts";
+import { readSettings } from "../../app/environment.ts";
+import { createLogger } from "../../app/logger.ts";
+import { openPond, type Pond } from "../../app/pond.ts";
+import { type LocalServer, serveLocal } from "../../cli/local-server.ts";
+
+describe("a pond's server on this machine", () => {
+  let folder: string;
+  let pond: Pond;
+  let server: LocalServer;
+
+  before(async () => {
+    folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
+    const settings = readSettings({ [environmentNames.store]: path.join(folder, "pond") });
+    pond = await openPond(settings, createLogger({ environment: { LOG_LEVEL: "fatal" } }));
+    server = await serveLocal(pond, { host: "127.0.0.1", port: 0, names: [], stallMs: 60_000 });
+  });
+  after(async () => {
+    await server?.close();
+    await pond?.close();
+    await fs.rm(folder, { recursive: true });
+  });
+
+  it("gives all of its answers an id, and has browsers do nothing with them but show them", async () => {
+    for (const [route, origin, status] of [
+      ["/hello", undefined, 200],
+      ["/health", undefined, 200],
+      ["/health", "http://evil.example", 403],
+    ] as const) {
+      const headers = origin === undefined ? {} : { origin };
+      const answer = await fetch(`${server.url}${route}`, { headers });
+      expect(answer.status).to.equal(status);
+      expect(Object.fromEntries(answer.headers), route).to.include({
+        "x-content-type-options": "nosniff",
+        "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+        "cache-control": "no-store",
+      });
+      expect(answer.headers.get("x-request-id")).to.match(/^[\da-f-]{36}$/);
+    }
+  });
+
+  it("drops who asks for a large answer and reads none of it, and with it the answer", async () => {
+    const stalling = await serveLocal(pond, {
+      host: "127.0.0.1",
+      port: 0,
+      names: [],
+      stallMs: 500,
+    });
+    const { host, hostname, port } = new URL(stalling.url);
+    const sql = "SELECT repeat('x', 1000) AS t FROM range(100000)";
+    const socket = net.connect({ host: hostname, port: Number(port) });
+    socket.write(
+      `GET /query?${new URLSearchParams({ sql, format: "csv" })} HTTP/1.1\r\nHost: ${host}\r\n\r\n`,
+    );
+    await once(socket, "readable");
+    expect(String(socket.read(12))).to.equal("HTTP/1.1 200");
+
+    // It ends when nothing is under way: not before the answer is read, or nobody is there who could.
+    await stalling.close();
+
+    const rest = (await socket.toArray().catch(() => [])) as Buffer[];
+    expect(Buffer.concat(rest).length).to.be.below(100_000_000);
+  });
+});
