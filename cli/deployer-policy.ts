@@ -1,3 +1,5 @@
+import fs from "node:fs/promises";
+import path from "node:path";
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { Command, InvalidArgumentError } from "commander";
 import { MillpondError } from "../app/errors.ts";
@@ -5,12 +7,14 @@ import { awsError } from "./aws-error.ts";
 import { configFileOption, namedStack, stackArguments, stackOption } from "./deployed-stack.ts";
 import { type Place, type PlannedResource, type Rights, rightsOf } from "./deployer-rights.ts";
 import { pulumi } from "./pulumi.ts";
+import { UsageError } from "./usage-error.ts";
 
 interface DeployerPolicyOptions {
   stack?: string;
   previewOnly: boolean;
   boundary: boolean;
   github?: string;
+  output?: string;
   configFile?: string;
 }
 
@@ -47,6 +51,10 @@ export function deployerPolicyCommand(): Command {
       "print who may take the deployer's role on: the workflows of this repository, in the environment of the stack's name",
       readRepository,
     )
+    .option(
+      "--output <folder>",
+      "write it there, in as many files as managed policies have room for",
+    )
     .addOption(configFileOption())
     .addHelpText(
       "after",
@@ -62,52 +70,96 @@ Exit code: 0 printed; 1 it failed; 2 the call is wrong.`,
     .action(async (options: DeployerPolicyOptions) => {
       const stack = namedStack(options.stack);
       if (options.github !== undefined) {
+        if (options.output !== undefined) throw new UsageError("--output is for policies");
         print(githubTrust(await whereAmI(), options.github, stack, options.previewOnly));
         return;
       }
       const { resources, config } = await planOf(stack, options.configFile);
       const region = configured(config, "aws:region") ?? process.env["AWS_REGION"] ?? "";
       const place = { ...(await whereAmI()), region };
-      if (options.boundary) {
-        print(boundaryPolicy(resources, place, config));
-        return;
-      }
       const boundary = configured(config, ":permissionsBoundary");
-      const text = print(
-        deployerPolicy(resources, place, { previewOnly: options.previewOnly, boundary }),
-      );
-      advise(text.length, options, boundary);
+      const { previewOnly } = options;
+      const policy = options.boundary
+        ? boundaryPolicy(resources, place, config)
+        : deployerPolicy(resources, place, { previewOnly, boundary });
+      if (options.output === undefined) advise(print(policy));
+      else await write(policy, options.output, fileName(stack, options));
+      if (boundary === undefined && !previewOnly && !options.boundary) {
+        say(
+          `whoever has it can give the functions' roles more than they need, and by them take it: npm run deployer-policy -- --stack ${stack} --boundary prints a boundary; make a policy of it, and pulumi config set permissionsBoundary <its ARN>`,
+        );
+      }
     });
 }
+
+const say = (sentence: string) => process.stderr.write(`${sentence}\n`);
 
 function readRepository(text: string): string {
   if (/^[\w.-]+\/[\w.-]+$/.test(text)) return text;
   throw new InvalidArgumentError("It takes <owner>/<repository>.");
 }
 
-/** @returns the policy's text as IAM counts it, without white space */
-function print(statements: PolicyStatement[]): string {
-  const policy = { Version: "2012-10-17", Statement: statements };
-  process.stdout.write(`${JSON.stringify(policy, undefined, 2)}\n`);
-  return JSON.stringify(policy);
+function document(statements: readonly PolicyStatement[]) {
+  return { Version: "2012-10-17", Statement: statements };
 }
 
-function advise(
-  length: number,
-  { stack, previewOnly }: DeployerPolicyOptions,
-  boundary: string | undefined,
-): void {
-  const say = (sentence: string) => process.stderr.write(`${sentence}\n`);
-  if (length > mostCharacters.managed) {
-    say(
-      `${length} characters: more than the ${mostCharacters.managed} of a managed policy; as an inline policy of a role it may have ${mostCharacters.inline}`,
+/** As IAM counts them, without white space. */
+function charactersOf(statements: readonly PolicyStatement[]): number {
+  return JSON.stringify(document(statements)).length;
+}
+
+/** @returns its characters */
+function print(statements: PolicyStatement[]): number {
+  process.stdout.write(`${JSON.stringify(document(statements), undefined, 2)}\n`);
+  return charactersOf(statements);
+}
+
+function advise(length: number): void {
+  if (length <= mostCharacters.managed) return;
+  const inline =
+    length <= mostCharacters.inline
+      ? `as an inline policy of a role it may have ${mostCharacters.inline}, or `
+      : "";
+  say(
+    `${length} characters, more than the ${mostCharacters.managed} of a managed policy: ${inline}--output <folder> writes several, for one role`,
+  );
+}
+
+function fileName(stack: string, { boundary, previewOnly }: DeployerPolicyOptions): string {
+  return `millpond-${stack}-${boundary ? "boundary" : previewOnly ? "preview" : "deployer"}`;
+}
+
+/** Writes what managed policies take, and says how they are made of it. */
+async function write(
+  statements: readonly PolicyStatement[],
+  folder: string,
+  name: string,
+): Promise<void> {
+  const parts = managedPolicies(statements);
+  await fs.mkdir(folder, { recursive: true });
+  for (const [i, part] of parts.entries()) {
+    const own = parts.length === 1 ? name : `${name}-${i + 1}`;
+    const file = path.join(folder, `${own}.json`);
+    await fs.writeFile(file, `${JSON.stringify(document(part))}\n`);
+    process.stdout.write(
+      `aws iam create-policy --policy-name ${own} --policy-document file://${file}\n`,
     );
   }
-  if (boundary === undefined && !previewOnly) {
-    say(
-      `whoever has it can give the functions' roles more than they need, and by them take it: npm run deployer-policy -- --stack ${stack} --boundary prints a boundary; make a policy of it, and pulumi config set permissionsBoundary <its ARN>`,
+}
+
+/** Statements in as many policies as they need: a role takes ten. */
+export function managedPolicies(statements: readonly PolicyStatement[]): PolicyStatement[][] {
+  const policies: PolicyStatement[][] = [];
+  // The largest first, so that the small ones find room beside them.
+  const left = [...statements].sort((a, b) => charactersOf([b]) - charactersOf([a]));
+  for (const statement of left) {
+    const fitting = policies.find(
+      (policy) => charactersOf([...policy, statement]) <= mostCharacters.managed,
     );
+    if (fitting === undefined) policies.push([statement]);
+    else fitting.push(statement);
   }
+  return policies;
 }
 
 /** The resources that a stack has and is to have. */
@@ -221,7 +273,25 @@ function statements(
       });
     }
   }
-  return [...found.values()].sort((a, b) => a.Sid.localeCompare(b.Sid));
+  return leastOf([...found.values()].sort((a, b) => a.Sid.localeCompare(b.Sid)));
+}
+
+/** Without what another statement allows already. */
+function leastOf(statements: readonly PolicyStatement[]): PolicyStatement[] {
+  let kept = statements;
+  for (const one of statements) {
+    const others = kept.filter(({ Sid, Condition }) => Sid !== one.Sid && Condition === undefined);
+    const covered = (action: string) =>
+      others.some(
+        ({ Action, Resource = [] }) =>
+          Action.includes(action) && one.Resource?.every((arn) => Resource.includes(arn)),
+      );
+    const Action = one.Action.filter((action) => !covered(action));
+    kept = kept.flatMap((each) =>
+      each !== one ? [each] : Action.length === 0 ? [] : [{ ...one, Action }],
+    );
+  }
+  return [...kept];
 }
 
 /**

@@ -305,9 +305,7 @@ const logGroup: Rights = {
 
 const logGroups: Rights = {
   sid: "LogGroups",
-  resources: (_, { partition, region, account }) => [
-    `arn:${partition}:logs:${region}:${account}:log-group:*`,
-  ],
+  resources: everything,
   read: ["logs:DescribeLogGroups"],
   write: [],
 };
@@ -358,7 +356,7 @@ const parameter: Rights = {
 /** @see https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html */
 const parameters: Rights = {
   sid: "ParameterList",
-  resources: (_, { partition, region, account }) => [`arn:${partition}:ssm:${region}:${account}:*`],
+  resources: everything,
   read: ["ssm:DescribeParameters"],
   write: [],
 };

@@ -170,12 +170,14 @@ async function* cloudLines(
   try {
     let from = since.getTime();
     for (;;) {
-      for await (const line of merged(groups.map((group) => group.lines(from, stopped)))) {
+      // What comes while a long log is read is found by the next look, whose beginning this is.
+      const next = Math.max(since.getTime(), Date.now() - latenessMs);
+      for await (const line of merged(groups.map((group) => group.lines(from, next, stopped)))) {
         yield line;
       }
       if (!follow) return;
       await pause(pauseMs.cloud, undefined, { signal: stopped });
-      from = Math.max(since.getTime(), Date.now() - latenessMs);
+      from = next;
     }
   } finally {
     client.destroy();
@@ -196,7 +198,11 @@ class LogGroup {
     this.#name = name;
   }
 
-  async *lines(from: number, stopped: AbortSignal): AsyncGenerator<LogLine> {
+  /**
+   * @param from in ms since the epoch
+   * @param next where the next look begins: what is later now must be known then
+   */
+  async *lines(from: number, next: number, stopped: AbortSignal): AsyncGenerator<LogLine> {
     for (const [id, time] of this.#given) if (time < from) this.#given.delete(id);
     // CloudWatch's own filters see JSON, or text: lines of the other kind would be missing without a word.
     const asked = { logGroupName: this.#name, startTime: from };
@@ -207,7 +213,7 @@ class LogGroup {
       for await (const { events = [] } of pages) {
         for (const { eventId = "", timestamp = 0, message = "" } of events) {
           if (this.#given.has(eventId)) continue;
-          if (timestamp > Date.now() - latenessMs) this.#given.set(eventId, timestamp);
+          if (timestamp >= next) this.#given.set(eventId, timestamp);
           yield { time: timestamp, source: this.#source, text: message.trimEnd() };
         }
       }

@@ -86,6 +86,16 @@ export async function pulumi(
 /** @throws MillpondError as `pulumi` */
 export function succeeded(args: readonly string[], { code, stdout, stderr }: PulumiRun): string {
   if (code === 0) return stdout;
-  const said = (stderr.trim() || stdout.trim()).replace(/^error: /, "");
+  const said = (planErrors(stdout) ?? (stderr.trim() || stdout.trim())).replace(/^error: /, "");
   throw new MillpondError("pulumi", `pulumi ${args.slice(0, 2).join(" ")}: ${said}`);
+}
+
+/** What `preview --json` found wrong, of all that it says. */
+function planErrors(stdout: string): string | undefined {
+  if (!stdout.startsWith("{")) return undefined;
+  const { diagnostics = [] } = JSON.parse(stdout) as {
+    diagnostics?: { message: string; severity: string }[];
+  };
+  const errors = diagnostics.filter(({ severity }) => severity === "error");
+  return errors.length === 0 ? undefined : errors.map(({ message }) => message.trim()).join("\n");
 }

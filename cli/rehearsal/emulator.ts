@@ -25,6 +25,8 @@ export interface EmulatorOptions {
   port?: number;
   /** Whether it enforces IAM, as AWS does. @default false */
   enforceIam?: boolean;
+  /** Whether it speaks TLS, with a certificate that nobody vouches for. @default false */
+  tls?: boolean;
 }
 
 /** Any will do for the emulator, but there must be some. */
@@ -60,11 +62,12 @@ async function installPython(): Promise<string | undefined> {
 export async function startEmulator({
   port: wanted = 0,
   enforceIam = false,
+  tls = false,
 }: EmulatorOptions = {}): Promise<Emulator | { missing: string }> {
   const missing = await installPython();
   if (missing !== undefined) return { missing };
   const port = await freePort(wanted);
-  const endpoint = `http://127.0.0.1:${port}`;
+  const endpoint = `${tls ? "https" : "http"}://127.0.0.1:${port}`;
   const child = spawn(path.join(venv, "bin/ministack"), {
     // A function in a container reaches it by the address of the bridge.
     env: {
@@ -74,6 +77,7 @@ export async function startEmulator({
       GATEWAY_PORT: String(port),
       LOG_LEVEL: "ERROR",
       AUTH: String(enforceIam),
+      USE_SSL: String(tls),
     },
     stdio: ["ignore", "ignore", "inherit"],
   });

@@ -33,7 +33,8 @@ export class PulumiStack {
   readonly environment: Readonly<Record<string, string>>;
   readonly #stopped: AbortSignal | undefined;
   readonly #folder: string;
-  readonly #configFile: string;
+  /** Its configuration, for commands that change it. */
+  readonly configFile: string;
 
   /**
    * @param folder whoever made it removes it
@@ -43,7 +44,7 @@ export class PulumiStack {
     this.name = name;
     this.#stopped = stopped;
     this.#folder = folder;
-    this.#configFile = path.join(folder, `Pulumi.${name}.yaml`);
+    this.configFile = path.join(folder, `Pulumi.${name}.yaml`);
     this.environment = {
       PULUMI_BACKEND_URL: `file://${folder}`,
       PULUMI_CONFIG_PASSPHRASE: randomBytes(16).toString("hex"),
@@ -55,8 +56,8 @@ export class PulumiStack {
     // Making a stack writes the salt of its secrets beside the project's file.
     await fs.copyFile(path.join(root, "Pulumi.yaml"), path.join(this.#folder, "Pulumi.yaml"));
     await this.#succeed("stack", "init", this.name, "--cwd", this.#folder);
-    const salt = await fs.readFile(this.#configFile, "utf8");
-    await fs.writeFile(this.#configFile, `${salt.trim()}\n${config}`);
+    const salt = await fs.readFile(this.configFile, "utf8");
+    await fs.writeFile(this.configFile, `${salt.trim()}\n${config}`);
   }
 
   async setConfig(...args: string[]): Promise<void> {
@@ -85,9 +86,9 @@ export class PulumiStack {
     return sumOf(before, await this.#lastChanges());
   }
 
-  /** As `up` and `destroy`, for one that may fail; with the preview that people get, too. */
-  async attempt(what: "up" | "destroy"): Promise<PulumiRun> {
-    return await runPulumi(this.#updateArgs(what), this.#options);
+  /** As `up` and `destroy`, for one that may fail; with the preview that people get, too. @param more arguments of Pulumi's */
+  async attempt(what: "up" | "refresh" | "destroy", ...more: string[]): Promise<PulumiRun> {
+    return await runPulumi([...this.#updateArgs(what), ...more], this.#options);
   }
 
   async destroy(): Promise<Changes> {
@@ -113,10 +114,10 @@ export class PulumiStack {
   }
 
   #which(): string[] {
-    return ["--stack", this.name, "--config-file", this.#configFile];
+    return ["--stack", this.name, "--config-file", this.configFile];
   }
 
-  #updateArgs(what: "up" | "destroy"): string[] {
+  #updateArgs(what: "up" | "refresh" | "destroy"): string[] {
     return [what, "--yes", ...this.#which()];
   }
 
