@@ -539,7 +539,8 @@ describe("the image", function () {
         PATH: `${shims}:${process.env.PATH}`,
       });
 
-      expect(await interrupted.ended, interrupted.output.text).to.equal(0);
+      // The last of them may come while Node ends, when nobody listens any more.
+      expect(await interrupted.ended, interrupted.output.text).to.be.oneOf([0, null]);
       expect(await containers()).to.equal(before);
     });
 
