@@ -85,7 +85,10 @@ export async function startEmulator({
   const orphaned = () => child.kill("SIGTERM");
   process.once("exit", orphaned);
   child.once("exit", () => process.off("exit", orphaned));
-  await untilItAnswers(`${endpoint}/_ministack/health`, child);
+  await untilItAnswers(`${endpoint}/_ministack/health`, child).catch(async (error: unknown) => {
+    await stop(child);
+    throw error;
+  });
   return { endpoint, stop: () => stop(child) };
 }
 

@@ -3,6 +3,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { metricUnits } from "../../app/contract.ts";
 import { boundaryPolicy, deployerPolicy } from "../../cli/deployer-policy.ts";
 import { found } from "../policy/found.ts";
 import { account, type Built, build, region } from "./build.ts";
@@ -513,6 +514,27 @@ describe("the program", () => {
       new Set([permissionsBoundary]),
     );
     expect(new Set(roles(await run("dev")))).to.deep.equal(new Set([undefined]));
+  });
+
+  it("is watched by as many alarms and metrics as the docs put a price on", async () => {
+    const built = await run("dev");
+    const docs = await fs.readFile(`${root}docs/operations.md`, "utf8");
+    const told = (what: string) =>
+      Number(new RegExp(`<!-- ${what} -->(\\d+) ${what} `).exec(docs)?.[1]);
+    const alarms = built.all("aws:cloudwatch/metricAlarm:MetricAlarm");
+    const filters = built.all("aws:cloudwatch/logMetricFilter:LogMetricFilter");
+
+    expect(told("alarms")).to.equal(alarms.length);
+    expect(told("metrics")).to.equal(filters.length + Object.keys(metricUnits).length);
+    for (const { inputs } of alarms) {
+      const name = String(inputs["name"]).replace("millpond-dev-", "");
+      // In the table of symptoms by its own name, or that of its family.
+      const shown = [name, name.replace(/^[a-z]+-/, "…-"), name.replace(/-age$/, "-depth")];
+      expect(
+        shown.some((one) => docs.includes(`\`${one}\``)),
+        name,
+      ).to.equal(true);
+    }
   });
 
   describe("its deployer's policy", () => {

@@ -30,6 +30,7 @@ import { PulumiStack } from "../../cli/rehearsal/pulumi-stack.ts";
 import { get } from "../../cli/request.ts";
 import { eventually } from "../../cli/steps.ts";
 import { docker } from "../image/docker.ts";
+import { PolicyPackProcess } from "../policy/pack.ts";
 import { runCli } from "../run-cli.ts";
 import { WatchingProxy } from "../s3/proxy.ts";
 import { host, stackImage, tag } from "./build.ts";
@@ -381,6 +382,78 @@ describe("a stack where IAM is enforced", function () {
     expect(size).to.be.above(mostInlineBytes);
   });
 
+  it("has nothing that the policy pack refuses, and tells of it what Pulumi tells no policy", async () => {
+    // Policies are told secrets as they are; here they stay what nobody can read.
+    const hidden = (_: string, value: unknown) =>
+      typeof value === "object" && value !== null && "ciphertext" in value
+        ? { ...value, value: "a secret" }
+        : value;
+    const { deployment } = JSON.parse(await stack.state(), hidden) as {
+      deployment: {
+        resources: {
+          urn: string;
+          type: string;
+          protect?: boolean;
+          retainOnDelete?: boolean;
+          inputs?: Record<string, unknown>;
+        }[];
+      };
+    };
+    const resources = deployment.resources.filter(({ type }) => type.startsWith("aws:"));
+    const pack = await PolicyPackProcess.start();
+    await pack.configure("one-architecture", { architecture: host });
+    const said = await pack.analyze(
+      resources.map(({ type, urn, inputs = {}, protect = false }) => ({
+        ...{ type, protect, props: inputs },
+        name: String(urn.split("::").at(-1)),
+      })),
+    );
+    pack.stop();
+
+    expect(resources.length).to.be.above(90);
+    expect(said).to.deep.equal([]);
+    const buckets = resources.filter(({ type }) => type === "aws:s3/bucket:Bucket");
+    expect(buckets.map(({ retainOnDelete }) => retainOnDelete)).to.deep.equal([true]);
+  });
+
+  it("shows the log of its functions: of one request, of one that failed, and as it comes", async () => {
+    const url = `${outputs.apiUrl}/query?sql=SELECT+1`;
+    const { headers } = await get(url, { authorization: `Bearer ${token}` });
+    const id = String(headers["x-request-id"]);
+    const one = await eventually(60, "the request is not in the log", async () => {
+      // The emulator takes what a function wrote last when it is called again.
+      await ask("SELECT 1");
+      const { values } = await command("logs", "--request", id, "--json");
+      return values.length > 0 ? values : undefined;
+    });
+    const failed = await command("logs", ...["-f", "ingest", "--level", "error", "--json"]);
+    const shown = await command("logs", ...["-f", "ingest", "--level", "error"]);
+    let following: ChildProcess | undefined;
+    const followed = commandWith(
+      (child) => {
+        following = child;
+        let text = "";
+        child.stdout?.on("data", (chunk: Buffer) => {
+          text += String(chunk);
+          if (text.includes("hello")) child.kill("SIGINT");
+        });
+      },
+      ...["logs", "-f", "hello", "--since", "1s", "--follow", "--json"],
+    );
+    await eventually(60, "nothing came while it was followed", async () => {
+      await invoke("-f", "hello", "-p", "events/hello-alice.json");
+      return following?.exitCode === null ? undefined : true;
+    });
+
+    expect(new Set(one.map((line) => line["function_request_id"]))).to.deep.equal(new Set([id]));
+    expect(one.map(({ message }) => message)).to.include("request");
+    expect(failed.values.map((line) => line["level"])).to.include("error");
+    expect(JSON.stringify(failed.values)).to.contain("store-denied");
+    expect(shown.stdout).to.match(/^\d{4}-\S+Z ingest +error /m);
+    expect(await followed).to.include({ code: 0 });
+    expect((await followed).stdout).to.contain('"function_name":"hello"');
+  });
+
   it("tells of a deployed function's error, with 1", async () => {
     const nothing = '{"Event":"s3:TestEvent","Bucket":"pond"}';
     const { code, values } = await invoke("-f", "ingest", "-d", '{"Records":[{}]}', "-d", nothing);
@@ -538,5 +611,26 @@ describe("a stack where IAM is enforced", function () {
       (await ask("FROM more")).text === "a\n1\n" ? true : undefined,
     );
     expect(await containersOf(changed)).to.not.deep.equal([]);
+  });
+
+  it("goes back to the image that ran before, and stays with it", async () => {
+    const rollback = (...args: string[]) =>
+      command("rollback", "--config-file", stack.configFile, ...args);
+
+    const listed = await rollback("--json");
+    const unasked = await rollback("--to", "2");
+    const back = await rollback("--to", "2", "--yes");
+
+    const [changed, first] = [images[1], images[0]];
+    expect(listed.values.map(({ imageUri, current }) => [imageUri, current])).to.deep.equal([
+      [changed, true],
+      [first, false],
+    ]);
+    expect(unasked.code).to.equal(2);
+    expect(unasked.stderr).to.contain("--yes");
+    expect(back.code, back.stderr).to.equal(0);
+    expect(await stack.outputs()).to.include({ imageUri: first });
+    // The next pulumi up undoes nothing.
+    expect(await stack.isCurrent()).to.equal(true);
   });
 });
