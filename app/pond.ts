@@ -12,6 +12,7 @@ import { LargeAnswers } from "./flow/large-answers.ts";
 import { SavedQueries } from "./flow/saved-queries.ts";
 import type { SweepParts } from "./flow/sweep.ts";
 import { createHttpApp, type Guard } from "./http/app.ts";
+import type { Page } from "./http/page.ts";
 import { parseTokens, type Tokens } from "./http/tokens.ts";
 import type { Logger } from "./logger.ts";
 import { PinnedCopies } from "./store/pinned-copies.ts";
@@ -43,6 +44,8 @@ export const folderBucket = "pond";
 export interface PondOptions {
   /** Those who may ask, in place of the stage's. @default undefined, and then the settings say */
   tokens?: Tokens | undefined;
+  /** Reads the page for people. @default - there is none */
+  page?: (() => Promise<Page>) | undefined;
 }
 
 const mebibyte = 1024 * 1024;
@@ -58,7 +61,7 @@ const warmMs = 5000;
 export async function openPond(
   settings: Settings,
   logger: Logger,
-  { tokens: given }: PondOptions = {},
+  { tokens: given, page }: PondOptions = {},
 ): Promise<Pond> {
   const workspace = openWorkspace(settings.scratch);
   const folders = Object.fromEntries(
@@ -149,6 +152,7 @@ export async function openPond(
       large,
       guard,
       adHocSql: settings.adHocSql,
+      page,
     }),
     publish:
       settings.topic === undefined

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
@@ -17,6 +18,7 @@ import { findStale } from "../app/flow/sweep.ts";
 import { createHandler as createIngest } from "../app/functions/ingest.ts";
 import { processLogger } from "../app/functions/invocation.ts";
 import { createHandler as createSweep } from "../app/functions/sweep.ts";
+import { type Page, readPage } from "../app/http/page.ts";
 import { decodeOutputMetadata } from "../app/lake/output-metadata.ts";
 import { alsoLogTo } from "../app/logger.ts";
 import { openPond, type Pond } from "../app/pond.ts";
@@ -138,6 +140,7 @@ export async function startLocal(
   const settings = readSettings({ ...process.env, [environmentNames.store]: root });
   const pond = await openPond(settings, logger, {
     tokens: options.token === undefined ? undefined : { cli: options.token },
+    page: localPage,
   });
 
   alsoLogTo(logger, localLogFile(root));
@@ -183,6 +186,18 @@ export async function startLocal(
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/** The console as its sources are now: built when somebody first looks. */
+async function localPage(): Promise<Page> {
+  const { buildConsole } = await import("../console/build.ts");
+  const folder = await fs.promises.mkdtemp(path.join(os.tmpdir(), "millpond-console-"));
+  try {
+    await buildConsole(folder);
+    return await readPage(folder);
+  } finally {
+    await fs.promises.rm(folder, { recursive: true });
   }
 }
 

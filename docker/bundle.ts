@@ -2,12 +2,14 @@ import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { type BuildOptions, build } from "esbuild";
+import { buildConsole } from "../console/build.ts";
 
 /**
  * Bundles the functions:
  *
  * - `index.mjs`, what Lambda loads: a few lines that start DuckDB's process before anything else
  * - `handlers.mjs`, a handler for each function, and `chunks/`, what only some of them need, loaded when they do
+ * - `console/`, the page for people
  * - `worker.mjs`, the process that holds DuckDB, whose native part stays a package beside it
  *
  *   node docker/bundle.ts <folder>
@@ -72,3 +74,4 @@ await build({
   splitting: true,
   chunkNames: "chunks/[name]-[hash]",
 });
+await buildConsole(path.resolve(folder, "console"));

@@ -26,6 +26,11 @@ export class LargeAnswers {
     this.#store = store;
   }
 
+  /** Where answers are fetched from, as a browser names it. */
+  async origin(): Promise<string> {
+    return new URL(await this.#store.presign("GET", prefixes.results, 1)).origin;
+  }
+
   async hand(content: Readable, format: QueryFormat, contentType: string): Promise<Handed> {
     // Nobody can guess it, and nobody else has it: the bucket's lifecycle removes it.
     const key = `${prefixes.results}${randomUUID()}.${queryFormats[format].ending}`;

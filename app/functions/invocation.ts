@@ -1,10 +1,15 @@
+import { fileURLToPath } from "node:url";
 import type { Context } from "aws-lambda";
 import { readSettings } from "../environment.ts";
 import { MillpondError } from "../errors.ts";
+import { readPage } from "../http/page.ts";
 import { createLogger, type Logger, withInvocationKeys } from "../logger.ts";
 import { openPond, type Pond } from "../pond.ts";
 
 export type Handler = (event: unknown, context: Context) => Promise<unknown>;
+
+/** Beside the bundle. */
+const pageFolder = fileURLToPath(new URL("console/", import.meta.url));
 
 let logger: Logger | undefined;
 let pond: Promise<Pond> | undefined;
@@ -17,12 +22,13 @@ export function processLogger(): Logger {
 
 /** The pond of this process, from its environment: made at first use, and made anew where that failed. */
 export function processPond(): Promise<Pond> {
-  pond ??= (async () => openPond(readSettings(process.env), processLogger()))().catch(
-    (error: unknown) => {
-      pond = undefined;
-      throw error;
-    },
-  );
+  pond ??= (async () =>
+    openPond(readSettings(process.env), processLogger(), {
+      page: () => readPage(pageFolder),
+    }))().catch((error: unknown) => {
+    pond = undefined;
+    throw error;
+  });
   return pond;
 }
 

@@ -15,6 +15,7 @@ import { type QueryFormat, queryFormats } from "../query/result-format.ts";
 import { readSavedParameters, type SavedQuery } from "../query/saved-query.ts";
 import { version } from "../version.ts";
 import { answerHeaders } from "./headers.ts";
+import { nonceMark, type Page, pagePath, pagePolicy } from "./page.ts";
 import { problemResponse, type QueryLimits } from "./problem.ts";
 import {
   bodyTooLarge,
@@ -39,6 +40,8 @@ export interface HttpParts {
   guard: Guard;
   /** Whether callers may send SQL of their own. */
   adHocSql: boolean;
+  /** The page for people, read when first asked for. Undefined where there is none. */
+  page: (() => Promise<Page>) | undefined;
 }
 
 /** Who may ask. */
@@ -69,7 +72,7 @@ const mebibyte = 1024 * 1024;
 
 /** What each route is for; `GET /` answers with it, and a wrong method is told by it. */
 const routes: readonly { method: "GET" | "POST"; path: string; what: string }[] = [
-  { method: "GET", path: "/", what: "this list" },
+  { method: "GET", path: "/", what: "this list; the console for a browser" },
   { method: "GET", path: "/health", what: "whether the engine runs" },
   { method: "GET", path: "/hello", what: "a greeting, for smoke tests" },
   { method: "GET", path: "/tables", what: "the tables: files, rows, bytes, columns" },
@@ -162,7 +165,7 @@ export function createHttpApp(parts: HttpParts): Hono {
         throw new MillpondError("unauthorized", "sign the request, as IAM asks for");
       }
       arrival.client = client;
-    } else if (guard.kind === "token" && c.req.path !== "/health") {
+    } else if (guard.kind === "token" && !isOpen(c)) {
       const tokens = await before(arrival.deadline, guard.tokens());
       const client = clientOf(tokens, c.req.header("authorization"));
       if (client === undefined) {
@@ -173,7 +176,33 @@ export function createHttpApp(parts: HttpParts): Hono {
     await next();
   });
 
-  app.get("/", (c) => c.json({ millpond: version, routes }));
+  let page: Promise<Page> | undefined;
+  const pageOf = (read: () => Promise<Page>) => {
+    page ??= read().catch((error: unknown) => {
+      page = undefined;
+      throw error;
+    });
+    return page;
+  };
+  app.get("/", async (c) => {
+    c.header("vary", "accept");
+    if (parts.page === undefined || !wantsPage(c)) return c.json({ millpond: version, routes });
+    const { html } = await pageOf(parts.page);
+    const nonce = randomUUID();
+    return c.body(html.replace(nonceMark, nonce), 200, {
+      "content-type": "text/html; charset=utf-8",
+      "content-security-policy": pagePolicy(nonce, await parts.large?.origin()),
+      "cache-control": "no-store",
+    });
+  });
+  app.get(`${pagePath}/:file`, async (c) => {
+    const file = parts.page && (await pageOf(parts.page)).files.get(c.req.param("file"));
+    if (file === undefined) return c.notFound();
+    return c.body(file.content, 200, {
+      "content-type": file.type,
+      "cache-control": "public, max-age=31536000, immutable",
+    });
+  });
 
   app.get("/health", async (c) => {
     await engine.start();
@@ -255,6 +284,17 @@ export function createHttpApp(parts: HttpParts): Hono {
   });
 
   return app;
+}
+
+/** Whether a browser shows the answer to a person. */
+function wantsPage(c: Context): boolean {
+  return /\btext\/html\b/.test(c.req.header("accept") ?? "");
+}
+
+/** What needs no token: it says nothing of anybody's. The page asks for one. */
+function isOpen(c: Context): boolean {
+  const { path } = c.req;
+  return path === "/health" || path.startsWith(`${pagePath}/`) || (path === "/" && wantsPage(c));
 }
 
 /** What the log says of a query: never its SQL. */

@@ -11,11 +11,12 @@ const always: Readonly<Record<string, string>> = {
 /** Whoever spoke to it in secret shall go on so for a year. Over plain HTTP it says nothing, and browsers would not listen. */
 const secret = { "strict-transport-security": "max-age=31536000" };
 
-/** The headers of every answer, whoever gives it. `cache-control` stands where an answer has none of its own. */
-export function answerHeaders(url: string, own?: Headers): Record<string, string> {
-  return {
+/** The headers of every answer, whoever gives it, but for those that it has of its own. `cache-control` is for what changes. */
+export function answerHeaders(url: string, own = new Headers()): Record<string, string> {
+  const headers = {
     ...always,
     ...(url.startsWith("https:") ? secret : {}),
-    ...(own?.has("cache-control") ? {} : { "cache-control": "no-store" }),
+    "cache-control": "no-store",
   };
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !own.has(name)));
 }

@@ -614,6 +614,55 @@ describe("the HTTP routes", () => {
     }
   });
 
+  describe("the page for people", () => {
+    const html = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
+    let paged: Pond;
+
+    before(async () => {
+      const settings = readSettings({ [environmentNames.store]: path.join(folder, "pond") });
+      const script = new TextEncoder().encode("1");
+      paged = await openPond(settings, logger, {
+        tokens: { alice: "a-token" },
+        page: async () => ({
+          html: '<meta content="{nonce}">',
+          files: new Map([["main-1.js", { type: "text/javascript", content: script }]]),
+        }),
+      });
+    });
+    after(async () => await paged.close());
+
+    it("is for browsers, without a token, and loads nothing but its own", async () => {
+      const page = await paged.http.request("/", { headers: html });
+      const policy = page.headers.get("content-security-policy");
+      const nonce = /content="([\da-f-]{36})"/.exec(await page.text())?.[1];
+
+      expect(page.headers.get("content-type")).to.equal("text/html; charset=utf-8");
+      expect(page.headers.get("vary")).to.equal("accept");
+      expect(policy).to.match(/^default-src 'none'; script-src 'self'; /);
+      expect(policy).to.contain(`style-src 'self' 'nonce-${nonce}'`);
+      expect(policy).to.match(/connect-src 'self';/);
+      const again = await paged.http.request("/", { headers: html });
+      expect(await again.text()).to.not.contain(String(nonce));
+    });
+
+    it("has files that browsers keep for ever, and no others", async () => {
+      const file = await paged.http.request("/console/main-1.js");
+      expect(await file.text()).to.equal("1");
+      expect(file.headers.get("cache-control")).to.equal("public, max-age=31536000, immutable");
+      for (const name of ["main-2.js", "..%2fpackage.json", "__proto__"]) {
+        await problem(paged.http.request(`/console/${name}`), 404, "not-found");
+      }
+    });
+
+    it("is not what a program gets, which needs a token", async () => {
+      await problem(paged.http.request("/"), 401, "unauthorized");
+      const authorization = "Bearer a-token";
+      const list = await paged.http.request("/", { headers: { authorization } });
+      expect(await list.json()).to.have.property("routes");
+      await problem(paged.http.request("/tables", { headers: html }), 401, "unauthorized");
+    });
+  });
+
   it("binds browsers to HTTPS where they came by it", async () => {
     const { headers } = await get("https://pond.example/health");
     expect(headers.get("strict-transport-security")).to.equal("max-age=31536000");

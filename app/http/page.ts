@@ -1,0 +1,57 @@
+import fs from "node:fs/promises";
+import path from "node:path";
+
+/** The console: a page for people, as `console/build.ts` writes it. */
+export interface Page {
+  /** With a place for what each answer has of its own. */
+  html: string;
+  /** What it loads, by names that change with what is in them. */
+  files: ReadonlyMap<string, { type: string; content: Uint8Array<ArrayBuffer> }>;
+}
+
+/** Where the page finds its files. */
+export const pagePath = "/console";
+
+const types: Readonly<Record<string, string>> = {
+  ".css": "text/css; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+};
+
+/** @param folder what `console/build.ts` wrote */
+export async function readPage(folder: string): Promise<Page> {
+  const read = async (name: string) => new Uint8Array(await fs.readFile(path.join(folder, name)));
+  const names = await fs.readdir(folder);
+  const files = await Promise.all(
+    names.flatMap((name) => {
+      const type = types[path.extname(name)];
+      return type === undefined
+        ? []
+        : [read(name).then((content) => [name, { type, content }] as const)];
+    }),
+  );
+  const html = await fs.readFile(path.join(folder, "index.html"), "utf8");
+  return { html, files: new Map(files) };
+}
+
+/** What stands in the page where its nonce goes. */
+export const nonceMark = "{nonce}";
+
+/**
+ * What the page may load and ask: this server, and the bucket, where large answers wait. No script but its files.
+ * @param nonce by which the editor may make its style
+ * @param bucket its origin. Undefined where answers are streamed.
+ */
+export function pagePolicy(nonce: string, bucket: string | undefined): string {
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    `style-src 'self' 'nonce-${nonce}'`,
+    // The editor sets its own by attributes; a cell's content never becomes an element.
+    "style-src-attr 'unsafe-inline'",
+    "img-src 'self' data:",
+    ["connect-src 'self'", bucket].filter(Boolean).join(" "),
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join("; ");
+}

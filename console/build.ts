@@ -1,0 +1,47 @@
+import { createHash } from "node:crypto";
+import fs from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const own = fileURLToPath(new URL("./", import.meta.url));
+
+/**
+ * Builds the page: `index.html`, and its script and style under names that change with what is in them.
+ *
+ *   node console/build.ts <folder>
+ *
+ * @param folder made anew
+ */
+export async function buildConsole(folder: string): Promise<void> {
+  const { outputFiles } = await build({
+    entryPoints: [path.join(own, "src/main.tsx")],
+    bundle: true,
+    minify: true,
+    write: false,
+    outdir: folder,
+    format: "esm",
+    target: "es2022",
+    jsx: "automatic",
+    jsxImportSource: "preact",
+    define: { "process.env.NODE_ENV": '"production"' },
+    logLevel: "warning",
+  });
+  await fs.rm(folder, { recursive: true, force: true });
+  await fs.mkdir(folder, { recursive: true });
+  let html = await fs.readFile(path.join(own, "index.html"), "utf8");
+  for (const { path: file, contents } of outputFiles) {
+    const { name, ext } = path.parse(file);
+    const hash = createHash("sha256").update(contents).digest("hex").slice(0, 12);
+    const named = `${name}-${hash}${ext}`;
+    html = html.replace(`/console/${name}${ext}`, `/console/${named}`);
+    await fs.writeFile(path.join(folder, named), contents);
+  }
+  await fs.writeFile(path.join(folder, "index.html"), html);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [folder] = process.argv.slice(2);
+  if (folder === undefined) throw new Error("usage: node console/build.ts <folder>");
+  await buildConsole(path.resolve(folder));
+}

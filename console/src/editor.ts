@@ -1,0 +1,120 @@
+import { autocompletion, completionKeymap } from "@codemirror/autocomplete";
+import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
+import { PostgreSQL, schemaCompletionSource, sql } from "@codemirror/lang-sql";
+import { bracketMatching, syntaxHighlighting } from "@codemirror/language";
+import { type Diagnostic, setDiagnostics } from "@codemirror/lint";
+import { Compartment, EditorState } from "@codemirror/state";
+import { EditorView, keymap, lineNumbers } from "@codemirror/view";
+import { classHighlighter } from "@lezer/highlight";
+import type { Table } from "./api.ts";
+
+/** What is asked most. */
+const functions =
+  "count sum avg min max median quantile_cont approx_count_distinct date_trunc date_part strftime strptime coalesce regexp_matches regexp_extract string_agg list unnest row_number rank lag lead round greatest least histogram".split(
+    " ",
+  );
+
+export interface Editor {
+  text(): string;
+  replace(text: string): void;
+  complete(tables: readonly Table[]): void;
+  /** Marks the place that DuckDB's message names. */
+  mark(message: string | undefined): void;
+  focus(): void;
+  destroy(): void;
+}
+
+export function createEditor(
+  parent: HTMLElement,
+  text: string,
+  { run, changed }: { run: () => void; changed: (text: string) => void },
+): Editor {
+  const language = new Compartment();
+  const sqlOf = (tables: readonly Table[]) => {
+    const schema = Object.fromEntries(
+      tables.map(({ name, columns }) => [name, (columns ?? []).map((column) => column.name)]),
+    );
+    const config = { dialect: PostgreSQL, schema };
+    return [
+      sql(config),
+      PostgreSQL.language.data.of({ autocomplete: schemaCompletionSource(config) }),
+      PostgreSQL.language.data.of({
+        autocomplete: (context: { matchBefore(pattern: RegExp): { from: number } | null }) => {
+          const word = context.matchBefore(/\w+/);
+          if (word === null) return null;
+          const options = functions.map((label) => ({
+            label,
+            type: "function",
+            apply: `${label}(`,
+          }));
+          return { from: word.from, options };
+        },
+      }),
+    ];
+  };
+  const view = new EditorView({
+    parent,
+    state: EditorState.create({
+      doc: text,
+      extensions: [
+        EditorView.cspNonce.of(
+          document.querySelector<HTMLMetaElement>("meta[name=nonce]")?.content ?? "",
+        ),
+        lineNumbers(),
+        history(),
+        bracketMatching(),
+        autocompletion(),
+        // By classes, so that style.css has the colours of both schemes.
+        syntaxHighlighting(classHighlighter),
+        // Tab goes on to the next control, as everywhere: whoever has no mouse must get out.
+        keymap.of([
+          {
+            key: "Mod-Enter",
+            run: () => {
+              run();
+              return true;
+            },
+          },
+          ...completionKeymap,
+          ...historyKeymap,
+          ...defaultKeymap,
+        ]),
+        EditorView.lineWrapping,
+        EditorView.contentAttributes.of({ "aria-label": "SQL", spellcheck: "false" }),
+        EditorView.updateListener.of((update) => {
+          if (update.docChanged) changed(update.state.doc.toString());
+        }),
+        language.of(sqlOf([])),
+      ],
+    }),
+  });
+  return {
+    text: () => view.state.doc.toString(),
+    replace: (next) =>
+      view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: next } }),
+    complete: (tables) => view.dispatch({ effects: language.reconfigure(sqlOf(tables)) }),
+    mark: (message) => {
+      const at = message === undefined ? undefined : placeIn(message, view.state);
+      const found: Diagnostic[] =
+        at === undefined ? [] : [{ ...at, severity: "error", message: message ?? "" }];
+      view.dispatch(setDiagnostics(view.state, found));
+    },
+    focus: () => view.focus(),
+    destroy: () => view.destroy(),
+  };
+}
+
+/** DuckDB shows `LINE 2: … text` and a caret below the place; a long line it cuts on the left. */
+function placeIn(message: string, state: EditorState): { from: number; to: number } | undefined {
+  const [, number = "", shownLine = "", below = ""] =
+    /^LINE (\d+): (.*)\n(\s*)\^/m.exec(message) ?? [];
+  if (number === "" || Number(number) > state.doc.lines) return undefined;
+  const line = state.doc.line(Number(number));
+  const before = `LINE ${number}: `.length;
+  const part = shownLine.replace(/^\.\.\./, "").replace(/\.\.\.$/, "");
+  const cut = shownLine.startsWith("...") ? 3 : 0;
+  const begin = Math.max(0, line.text.indexOf(part));
+  const from = Math.min(line.to, line.from + begin + Math.max(0, below.length - before - cut));
+  const word = /^\w+/.exec(line.text.slice(from - line.from))?.[0].length ?? 1;
+  return { from, to: Math.min(line.to, from + word) };
+}

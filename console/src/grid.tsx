@@ -1,0 +1,134 @@
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Column, Row } from "./api.ts";
+import { isNumeric, placeOf, shown } from "./format.ts";
+
+/** Pixels; style.css says the same. */
+const rowHeight = 28;
+/** Rows that are there beyond what is seen, so that scrolling finds them. */
+const margin = 10;
+
+interface Sorting {
+  column: number;
+  descending: boolean;
+}
+
+/** Rows that scroll, however many there are: those in sight are in the page, and no others. */
+export function Grid({ columns, rows }: { columns: Column[]; rows: Row[] }) {
+  const [sorting, setSorting] = useState<Sorting | undefined>();
+  const [top, setTop] = useState(0);
+  const [height, setHeight] = useState(400);
+  const box = useRef<HTMLDivElement>(null);
+  const sorted = useMemo(() => sort(rows, columns, sorting), [rows, columns, sorting]);
+  // Another answer begins at its beginning.
+  useEffect(() => {
+    setSorting(undefined);
+    box.current?.scrollTo(0, 0);
+  }, [rows]);
+  useEffect(() => {
+    const element = box.current;
+    if (element === null) return;
+    const watch = new ResizeObserver(() => setHeight(element.clientHeight));
+    watch.observe(element);
+    return () => watch.disconnect();
+  }, []);
+
+  const first = Math.max(0, Math.floor(top / rowHeight) - margin);
+  const last = Math.min(sorted.length, Math.ceil((top + height) / rowHeight) + margin);
+  const widths = useMemo(() => widthsOf(columns, rows), [columns, rows]);
+  const template = widths.map((width) => `${width}ch`).join(" ");
+  const toggle = (column: number) =>
+    setSorting((now) =>
+      now?.column !== column
+        ? { column, descending: false }
+        : now.descending
+          ? undefined
+          : { column, descending: true },
+    );
+
+  return (
+    <div
+      class="grid"
+      role="table"
+      aria-label="result"
+      aria-rowcount={rows.length + 1}
+      aria-colcount={columns.length}
+      ref={box}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
+      tabIndex={0}
+      onScroll={(event) => setTop(event.currentTarget.scrollTop)}
+    >
+      <div class="row head" role="row" aria-rowindex={1} style={{ gridTemplateColumns: template }}>
+        {columns.map(({ name, type }, i) => (
+          <div
+            key={i}
+            role="columnheader"
+            aria-sort={
+              sorting?.column === i ? (sorting.descending ? "descending" : "ascending") : "none"
+            }
+          >
+            <button type="button" onClick={() => toggle(i)} title={`${name} ${type}: sort`}>
+              <b>{name}</b> <small>{type}</small>
+              {sorting?.column === i && (
+                <span aria-hidden="true">{sorting.descending ? " ↓" : " ↑"}</span>
+              )}
+            </button>
+          </div>
+        ))}
+      </div>
+      <div role="rowgroup" class="body" style={{ height: `${sorted.length * rowHeight}px` }}>
+        {sorted.slice(first, last).map((row, i) => (
+          <div
+            class="row"
+            role="row"
+            aria-rowindex={first + i + 2}
+            key={first + i}
+            style={{ gridTemplateColumns: template, top: `${(first + i) * rowHeight}px` }}
+          >
+            {columns.map(({ name, type }, j) => (
+              <div
+                role="cell"
+                key={j}
+                class={isNumeric(type) ? "number" : row[name] === null ? "null" : ""}
+                title={shown(row[name])}
+              >
+                {row[name] === null ? "NULL" : shown(row[name])}
+              </div>
+            ))}
+          </div>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+/** NULL comes last, whichever way. */
+function sort(rows: Row[], columns: Column[], sorting: Sorting | undefined): Row[] {
+  const column = sorting && columns[sorting.column];
+  if (column === undefined) return rows;
+  const { name, type } = column;
+  const sign = sorting?.descending ? -1 : 1;
+  const numeric = isNumeric(type);
+  return [...rows].sort((a, b) => {
+    const [left, right] = [a[name], b[name]];
+    if (left === null || right === null) return Number(left === null) - Number(right === null);
+    const order = numeric
+      ? placeOf(left, type) - placeOf(right, type)
+      : shown(left) < shown(right)
+        ? -1
+        : Number(shown(left) > shown(right));
+    return sign * order;
+  });
+}
+
+/** In characters, by the first rows. */
+function widthsOf(columns: Column[], rows: Row[]): number[] {
+  return columns.map(({ name, type }) => {
+    const longest = rows
+      .slice(0, 100)
+      .reduce(
+        (most, row) => Math.max(most, shown(row[name]).length),
+        name.length + type.length + 3,
+      );
+    return Math.min(48, longest + 3);
+  });
+}

@@ -1,0 +1,403 @@
+import "uplot/dist/uPlot.min.css";
+import "./style.css";
+import { render } from "preact";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import {
+  type Asked,
+  ask,
+  download,
+  tables as listTables,
+  mostRows,
+  Problem,
+  pathOf,
+  type Result,
+  type SavedQuery,
+  savedQueries,
+  type Table,
+  token,
+} from "./api.ts";
+import { Chart, defaultChart } from "./chart.tsx";
+import { createEditor, type Editor } from "./editor.ts";
+import { count, plural, shown } from "./format.ts";
+import { Grid } from "./grid.tsx";
+import { type ChartChoice, readLink, writeLink } from "./link.ts";
+import { Rejected, Tables } from "./tables.tsx";
+
+const historyKey = "millpond-history";
+const mostHistory = 50;
+/** Of the tables, while the page is looked at. */
+const lookEveryMs = 30_000;
+
+function readHistory(): string[] {
+  const known: unknown = JSON.parse(localStorage.getItem(historyKey) ?? "[]");
+  return Array.isArray(known) ? known.filter((one) => typeof one === "string") : [];
+}
+
+type Outcome =
+  | { kind: "none" }
+  | { kind: "running"; since: number }
+  | { kind: "result"; asked: Asked; result: Result }
+  | { kind: "problem"; problem: Problem };
+
+function App() {
+  const [asksToken, setAsksToken] = useState(false);
+  const [tables, setTables] = useState<Table[] | undefined>();
+  const [version, setVersion] = useState(0);
+  const [saved, setSaved] = useState<SavedQuery[]>([]);
+  const [outcome, setOutcome] = useState<Outcome>({ kind: "none" });
+  const [chart, setChart] = useState<ChartChoice | undefined>(readLink(location.hash).chart);
+  const [past, setPast] = useState(readHistory);
+  const running = useRef<AbortController | undefined>(undefined);
+  const editor = useRef<Editor | undefined>(undefined);
+  const place = useRef<HTMLDivElement>(null);
+
+  const failed = useCallback((error: unknown) => {
+    const problem =
+      error instanceof Problem ? error : new Problem(0, "page", String((error as Error).message));
+    if (problem.status === 401) {
+      token.clear();
+      setAsksToken(true);
+    }
+    setOutcome({ kind: "problem", problem });
+    return problem;
+  }, []);
+
+  const load = useCallback(async () => {
+    try {
+      const found = await listTables();
+      setTables(found);
+      setVersion((before) => before + 1);
+      editor.current?.complete(found);
+    } catch (error) {
+      failed(error);
+    }
+  }, [failed]);
+
+  const run = useCallback(
+    async (asked: Asked, keptChart?: ChartChoice) => {
+      running.current?.abort();
+      const controller = new AbortController();
+      running.current = controller;
+      editor.current?.mark(undefined);
+      setOutcome({ kind: "running", since: Date.now() });
+      if (asked.saved === undefined) {
+        setPast((before) => {
+          const next = [asked.sql, ...before.filter((one) => one !== asked.sql)].slice(
+            0,
+            mostHistory,
+          );
+          localStorage.setItem(historyKey, JSON.stringify(next));
+          return next;
+        });
+      }
+      try {
+        const result = await ask(asked, controller.signal);
+        const fits =
+          keptChart !== undefined &&
+          keptChart.x < result.columns.length &&
+          keptChart.y < result.columns.length;
+        const chosen = fits ? keptChart : undefined;
+        setChart(chosen);
+        setOutcome({ kind: "result", asked, result });
+        if (asked.saved === undefined) remember(asked.sql, chosen);
+      } catch (error) {
+        if (controller.signal.aborted) return;
+        const { message } = failed(error);
+        if (asked.saved === undefined) editor.current?.mark(message);
+      }
+    },
+    [failed],
+  );
+
+  const runText = useCallback(() => void run({ sql: editor.current?.text() ?? "" }), [run]);
+  const insert = useCallback(
+    (sql: string) => {
+      editor.current?.replace(sql);
+      void run({ sql });
+    },
+    [run],
+  );
+
+  /** What there is, and what the link asks for. */
+  const begin = () => {
+    void load();
+    savedQueries().then(setSaved, () => setSaved([]));
+    const { sql, chart: linked } = readLink(location.hash);
+    if (sql !== undefined) void run({ sql }, linked);
+  };
+
+  // The editor is made once, and what it calls is what it was made with.
+  useEffect(() => {
+    const { sql } = readLink(location.hash);
+    const made = createEditor(place.current as HTMLElement, sql ?? readHistory()[0] ?? "", {
+      run: runText,
+      changed: () => made.mark(undefined),
+    });
+    editor.current = made;
+    begin();
+    const looking = setInterval(() => document.hidden || void load(), lookEveryMs);
+    return () => {
+      clearInterval(looking);
+      made.destroy();
+    };
+  }, []);
+
+  const choose = (next: ChartChoice | undefined) => {
+    setChart(next);
+    if (outcome.kind === "result" && outcome.asked.saved === undefined) {
+      remember(outcome.asked.sql, next);
+    }
+  };
+  const signIn = (given: string) => {
+    token.set(given);
+    setAsksToken(false);
+    setOutcome({ kind: "none" });
+    begin();
+  };
+
+  return (
+    <>
+      <header>
+        <h1>Millpond</h1>
+        <Rejected version={version} />
+        {token.get() !== null && (
+          <button
+            type="button"
+            onClick={() => {
+              token.clear();
+              location.reload();
+            }}
+          >
+            Forget token
+          </button>
+        )}
+      </header>
+      {asksToken && <TokenForm done={signIn} />}
+      <nav aria-label="lake">
+        <h2>Tables</h2>
+        {tables === undefined ? (
+          <p class="quiet" role="status">
+            looking …
+          </p>
+        ) : (
+          <Tables tables={tables} insert={insert} />
+        )}
+        {saved.length > 0 && (
+          <>
+            <h2>Saved queries</h2>
+            {saved.map((query) => (
+              <SavedForm key={query.name} query={query} run={(asked) => void run(asked)} />
+            ))}
+          </>
+        )}
+        {past.length > 0 && (
+          <details class="past">
+            <summary>History</summary>
+            <ol>
+              {past.map((sql) => (
+                <li key={sql}>
+                  <button type="button" onClick={() => insert(sql)}>
+                    {sql}
+                  </button>
+                </li>
+              ))}
+            </ol>
+          </details>
+        )}
+      </nav>
+      <main>
+        <section aria-label="query">
+          <div ref={place} class="editor" />
+          <div class="bar">
+            <button type="button" class="run" onClick={runText}>
+              Run <kbd>Ctrl-Enter</kbd>
+            </button>
+            {outcome.kind === "running" && (
+              <button
+                type="button"
+                onClick={() => {
+                  running.current?.abort();
+                  setOutcome({ kind: "none" });
+                }}
+              >
+                Stop
+              </button>
+            )}
+            <span role="status" class="quiet">
+              {outcome.kind === "running" && "running …"}
+              {outcome.kind === "result" && summary(outcome.result)}
+            </span>
+          </div>
+        </section>
+        {outcome.kind === "problem" && outcome.problem.status !== 401 && (
+          <pre class="problem" role="alert">
+            {outcome.problem.message}
+          </pre>
+        )}
+        {outcome.kind === "result" && (
+          <Answer {...outcome} chart={chart} choose={choose} failed={failed} />
+        )}
+      </main>
+    </>
+  );
+}
+
+function remember(sql: string, chart: ChartChoice | undefined): void {
+  const link = writeLink({ sql, ...(chart === undefined ? {} : { chart }) });
+  window.history.replaceState(null, "", link);
+}
+
+function summary({ count: all, rows, seconds }: Result): string {
+  const cut = all > rows.length ? `, the first ${count(mostRows)} are shown` : "";
+  return `${plural(all, "row")}${cut} in ${seconds.toFixed(3)} s`;
+}
+
+const formats = ["csv", "parquet", "json", "ndjson"] as const;
+
+function Answer({
+  asked,
+  result,
+  chart,
+  choose,
+  failed,
+}: {
+  asked: Asked;
+  result: Result;
+  chart: ChartChoice | undefined;
+  choose: (chart: ChartChoice | undefined) => void;
+  failed: (error: unknown) => void;
+}) {
+  const { columns, rows } = result;
+  const possible = defaultChart(columns);
+  const [said, setSaid] = useState("");
+  const save = async (format: string) => {
+    try {
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(await download(asked, format));
+      link.download = `${asked.saved ?? "answer"}.${format}`;
+      link.click();
+      // The browser has begun to read it by then.
+      setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    } catch (error) {
+      failed(error);
+    }
+  };
+  const copy = async (text: string, what: string) => {
+    await navigator.clipboard.writeText(text);
+    setSaid(`${what} copied`);
+  };
+  return (
+    <section aria-label="answer">
+      <div class="bar">
+        {possible !== undefined && rows.length > 0 && (
+          <button
+            type="button"
+            aria-pressed={chart !== undefined}
+            onClick={() => choose(chart === undefined ? possible : undefined)}
+          >
+            Chart
+          </button>
+        )}
+        <button type="button" onClick={() => void copy(separated(result), "rows")}>
+          Copy
+        </button>
+        {formats.map((format) => (
+          <button type="button" key={format} onClick={() => void save(format)}>
+            {format}
+          </button>
+        ))}
+        <button type="button" onClick={() => void copy(curlOf(asked), "curl line")}>
+          curl
+        </button>
+        <span role="status" class="quiet">
+          {said}
+        </span>
+      </div>
+      {chart !== undefined && possible !== undefined && (
+        <Chart columns={columns} rows={rows} choice={chart} choose={choose} />
+      )}
+      <Grid columns={columns} rows={rows} />
+    </section>
+  );
+}
+
+/** As spreadsheets take it from the clipboard. */
+function separated({ columns, rows }: Result): string {
+  const plain = (text: string) => text.replace(/[\t\r\n]+/g, " ");
+  const lines = rows.map((row) => columns.map(({ name }) => plain(shown(row[name]))).join("\t"));
+  return [columns.map(({ name }) => plain(name)).join("\t"), ...lines].join("\n");
+}
+
+/** Never with the token: what is copied ends up anywhere. */
+function curlOf(asked: Asked): string {
+  const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
+  const authorization = token.get() === null ? "" : ' -H "Authorization: Bearer $TOKEN"';
+  return `curl -L${authorization} ${quoted(`${location.origin}${pathOf(asked, "csv")}`)}`;
+}
+
+function TokenForm({ done }: { done: (token: string) => void }) {
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => input.current?.focus(), []);
+  return (
+    <form
+      class="token"
+      onSubmit={(event) => {
+        event.preventDefault();
+        const given = input.current?.value.trim() ?? "";
+        if (given !== "") done(given);
+      }}
+    >
+      <label>
+        Token <input ref={input} type="password" autocomplete="off" required />
+      </label>
+      <button type="submit">Enter</button>
+      <small>It is kept until this tab is closed.</small>
+    </form>
+  );
+}
+
+/** What keeps a person from typing what the server would refuse. */
+const inputs = {
+  integer: { type: "number", step: "1" },
+  number: { type: "number", step: "any" },
+  date: { type: "date" },
+} as const;
+
+function inputOf(type: string) {
+  return inputs[type as keyof typeof inputs] ?? ({ type: "text" } as const);
+}
+
+function SavedForm({ query, run }: { query: SavedQuery; run: (asked: Asked) => void }) {
+  const { name, description, parameters } = query;
+  return (
+    <details class="saved">
+      <summary>
+        {name} <small>{description}</small>
+      </summary>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          const values = Object.fromEntries(
+            [...new FormData(event.currentTarget)].filter(([, value]) => value !== ""),
+          );
+          run({ saved: name, values: values as Record<string, string> });
+        }}
+      >
+        {parameters.map((parameter) => (
+          <label key={parameter.name}>
+            {parameter.name} <small>{parameter.description}</small>
+            <input
+              name={parameter.name}
+              {...inputOf(parameter.type)}
+              required={parameter.default === undefined}
+              placeholder={shown(parameter.default)}
+            />
+          </label>
+        ))}
+        <button type="submit">Run</button>
+      </form>
+    </details>
+  );
+}
+
+render(<App />, document.body);
