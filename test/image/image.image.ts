@@ -289,6 +289,23 @@ describe("the image", function () {
       expect(await container.invoke(text)).to.include({ statusCode: 401 });
     });
 
+    it("has the page for people, and what that loads", async () => {
+      const container = await start(own, "query", { bucket });
+      const text = await fs.readFile(path.join(eventsFolder, "query-tables.json"), "utf8");
+      const event = JSON.parse(text) as object;
+      const get = async (rawPath: string) =>
+        await container.invoke(
+          JSON.stringify({ ...event, rawPath, headers: { accept: "text/html" } }),
+        );
+
+      const page = await get("/");
+      const loaded = [...String(page["body"]).matchAll(/"(\/console\/[^"]+)"/g)];
+
+      expect(page).to.include({ statusCode: 200 });
+      expect(loaded).to.have.length(2);
+      for (const [, file = ""] of loaded) expect(await get(file)).to.include({ statusCode: 200 });
+    });
+
     it("says which secret is missing, to the log alone", async () => {
       const environment = { [environmentNames.secrets]: "/millpond/none/" };
       const container = await start(own, "query", { bucket, environment });
