@@ -189,6 +189,7 @@ describe("the image", function () {
           /^opt\/millpond\/extensions\/v[\d.]+\/linux_\w+\/httpfs\.duckdb_extension$/,
           /^var\/task\/node_modules\/@duckdb\/node-bindings[\w-]*\/(package\.json|LICENSE|duckdb\.(js|node)|libduckdb\.so)$/,
           /^var\/task\/(index|handlers|worker|chunks\/[\w-]+)\.mjs(\.map)?$/,
+          /^var\/task\/console\/(index\.html|main-[0-9a-f]{12}\.(js|css))$/,
           /^var\/task\/queries\/\w+\.sql$/,
         ];
         const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
@@ -377,7 +378,15 @@ describe("the image", function () {
     it("pushes only the bundle again when only the code changed", async () => {
       const before = await lastLayers(tagOf(own), 3, path.join(work, "before"));
       const tree = path.join(work, "tree");
-      for (const name of ["app", "cli", "docker", "queries", ".dockerignore", ".npmrc"]) {
+      for (const name of [
+        "app",
+        "console",
+        "cli",
+        "docker",
+        "queries",
+        ".dockerignore",
+        ".npmrc",
+      ]) {
         await fs.cp(path.join(root, name), path.join(tree, name), { recursive: true });
       }
       for (const name of ["package.json", "package-lock.json"]) {
