@@ -90,12 +90,14 @@ export function succeeded(args: readonly string[], { code, stdout, stderr }: Pul
   throw new MillpondError("pulumi", `pulumi ${args.slice(0, 2).join(" ")}: ${said}`);
 }
 
-/** What `preview --json` found wrong, of all that it says. */
+/** What `preview --json` found wrong, of all that it says. Undefined where it says nothing of the kind, or was stopped half-way. */
 function planErrors(stdout: string): string | undefined {
-  if (!stdout.startsWith("{")) return undefined;
-  const { diagnostics = [] } = JSON.parse(stdout) as {
-    diagnostics?: { message: string; severity: string }[];
-  };
-  const errors = diagnostics.filter(({ severity }) => severity === "error");
+  let plan: { diagnostics?: { message: string; severity: string }[] };
+  try {
+    plan = JSON.parse(stdout);
+  } catch {
+    return undefined;
+  }
+  const errors = plan.diagnostics?.filter(({ severity }) => severity === "error") ?? [];
   return errors.length === 0 ? undefined : errors.map(({ message }) => message.trim()).join("\n");
 }

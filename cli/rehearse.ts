@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { CloudWatchLogsClient, paginateFilterLogEvents } from "@aws-sdk/client-cloudwatch-logs";
 import {
   GetBucketEncryptionCommand,
@@ -22,17 +21,14 @@ import { containersOf, docker, removeContainers, requireDocker } from "./docker.
 import { buildImage, hostArchitecture } from "./image.ts";
 import { pulumi } from "./pulumi.ts";
 import { type Emulator, emulatorKeys, startEmulator } from "./rehearsal/emulator.ts";
-import { PulumiStack } from "./rehearsal/pulumi-stack.ts";
+import { PulumiStack, standardPort } from "./rehearsal/pulumi-stack.ts";
 import { get } from "./request.ts";
 import { smoke } from "./smoke.ts";
 import { eventually, interruption, type Report, reporter, Steps } from "./steps.ts";
 import { countText } from "./text.ts";
 import { wholeNumber } from "./whole-number.ts";
 
-const root = fileURLToPath(new URL("../", import.meta.url));
 const stackName = "rehearsal";
-/** Of the endpoints in Pulumi.rehearsal.yaml. */
-const standardPort = 4566;
 const table = "rehearsal";
 
 interface RehearseOptions {
@@ -133,9 +129,7 @@ async function journey(steps: Steps, { folder, imageId, endpoint, stopped }: Sta
     await stack.setConfig("--secret", "--path", "secrets.tokens", value);
 
   await steps.must("pulumi stack init rehearsal", async () => {
-    const text = await fs.readFile(path.join(root, `Pulumi.${stackName}.yaml`), "utf8");
-    const { port } = new URL(endpoint);
-    await stack.init(text.replaceAll(`localhost:${standardPort}`, `localhost:${port}`));
+    await stack.init(endpoint);
     await stack.setConfig("architecture", hostArchitecture());
     await stack.setConfig("imageUri", imageId);
     return { detail: `for ${hostArchitecture()}, as this machine is`, value: undefined };

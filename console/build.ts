@@ -9,8 +9,6 @@ const own = fileURLToPath(new URL("./", import.meta.url));
 /**
  * Builds the page: `index.html`, and its script and style under names that change with what is in them.
  *
- *   node console/build.ts <folder>
- *
  * @param folder made anew
  */
 export async function buildConsole(folder: string): Promise<void> {
@@ -38,10 +36,4 @@ export async function buildConsole(folder: string): Promise<void> {
     await fs.writeFile(path.join(folder, named), contents);
   }
   await fs.writeFile(path.join(folder, "index.html"), html);
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [folder] = process.argv.slice(2);
-  if (folder === undefined) throw new Error("usage: node console/build.ts <folder>");
-  await buildConsole(path.resolve(folder));
 }

@@ -6,6 +6,9 @@ import { type PulumiOptions, type PulumiRun, pulumi, runPulumi, succeeded } from
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
+/** Of the endpoints in Pulumi.rehearsal.yaml. */
+export const standardPort = 4566;
+
 /** What one update did, by the kind of step. */
 export interface Changes {
   create?: number;
@@ -51,13 +54,19 @@ export class PulumiStack {
     };
   }
 
-  /** Makes the stack. @param config the text of its file, which begins with `config:` */
-  async init(config: string): Promise<void> {
+  /** Makes the stack, with the configuration of rehearsals. @param endpoint where it finds AWS */
+  async init(endpoint: string): Promise<void> {
     // Making a stack writes the salt of its secrets beside the project's file.
     await fs.copyFile(path.join(root, "Pulumi.yaml"), path.join(this.#folder, "Pulumi.yaml"));
     await this.#succeed("stack", "init", this.name, "--cwd", this.#folder);
     const salt = await fs.readFile(this.configFile, "utf8");
-    await fs.writeFile(this.configFile, `${salt.trim()}\n${config}`);
+    const config = await fs.readFile(path.join(root, "Pulumi.rehearsal.yaml"), "utf8");
+    const { protocol, port } = new URL(endpoint);
+    const own = config.replaceAll(
+      `http://localhost:${standardPort}`,
+      `${protocol}//localhost:${port}`,
+    );
+    await fs.writeFile(this.configFile, `${salt.trim()}\n${own}`);
   }
 
   async setConfig(...args: string[]): Promise<void> {

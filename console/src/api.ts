@@ -1,6 +1,9 @@
+import type { RejectionRecord } from "../../app/lake/rejection.ts";
+import type { SavedQuery } from "../../app/query/saved-query.ts";
 import { bytes } from "./format.ts";
 
-/** What the page asks of its server. */
+/** A saved query without its SQL, which is the operator's. */
+export type ShownQuery = Omit<SavedQuery, "sql">;
 
 export interface Column {
   name: string;
@@ -17,12 +20,6 @@ export interface Table {
   columns: Column[] | null;
   newestSource: { key: string; modified: string } | null;
   rejected: number;
-}
-
-export interface SavedQuery {
-  name: string;
-  description: string;
-  parameters: { name: string; type: string; default?: unknown; description?: string }[];
 }
 
 export type Row = Record<string, unknown>;
@@ -96,18 +93,12 @@ export async function tables(): Promise<Table[]> {
   return (await json<{ tables: Table[] }>("/tables")).tables;
 }
 
-export async function savedQueries(): Promise<SavedQuery[]> {
-  return (await json<{ queries: SavedQuery[] }>("/q")).queries;
+export async function savedQueries(): Promise<ShownQuery[]> {
+  return (await json<{ queries: ShownQuery[] }>("/q")).queries;
 }
 
-export interface Rejection {
-  source: string;
-  code: string;
-  message: string;
-}
-
-export async function rejections(): Promise<Rejection[]> {
-  return (await json<{ rejections: Rejection[] }>("/rejected")).rejections;
+export async function rejections(): Promise<RejectionRecord[]> {
+  return (await json<{ rejections: RejectionRecord[] }>("/rejected")).rejections;
 }
 
 /** What is asked for: SQL, or a saved query with its values. */
@@ -164,9 +155,4 @@ export async function ask(asked: Asked, signal?: AbortSignal): Promise<Result> {
 
 export async function download(asked: Asked, format: string): Promise<Blob> {
   return await (await send(asked, format)).blob();
-}
-
-/** A name as SQL takes it. */
-export function identifier(name: string): string {
-  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }

@@ -1,18 +1,16 @@
 import { autocompletion, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
-import { PostgreSQL, schemaCompletionSource, sql } from "@codemirror/lang-sql";
+import { PostgreSQL, sql } from "@codemirror/lang-sql";
 import { bracketMatching, syntaxHighlighting } from "@codemirror/language";
 import { type Diagnostic, setDiagnostics } from "@codemirror/lint";
 import { Compartment, EditorState } from "@codemirror/state";
 import { EditorView, keymap, lineNumbers } from "@codemirror/view";
 import { classHighlighter } from "@lezer/highlight";
+import { allowed } from "../../app/query/functions.ts";
 import type { Table } from "./api.ts";
 
-/** What is asked most. */
-const functions =
-  "count sum avg min max median quantile_cont approx_count_distinct date_trunc date_part strftime strptime coalesce regexp_matches regexp_extract string_agg list unnest row_number rank lag lead round greatest least histogram".split(
-    " ",
-  );
+/** Those that a query may call, but for operators. */
+const functions = [...allowed.value].filter((name) => /^[a-z]/.test(name));
 
 export interface Editor {
   text(): string;
@@ -20,24 +18,21 @@ export interface Editor {
   complete(tables: readonly Table[]): void;
   /** Marks the place that DuckDB's message names. */
   mark(message: string | undefined): void;
-  focus(): void;
   destroy(): void;
 }
 
 export function createEditor(
   parent: HTMLElement,
   text: string,
-  { run, changed }: { run: () => void; changed: (text: string) => void },
+  { run, changed }: { run: () => void; changed: () => void },
 ): Editor {
   const language = new Compartment();
   const sqlOf = (tables: readonly Table[]) => {
     const schema = Object.fromEntries(
       tables.map(({ name, columns }) => [name, (columns ?? []).map((column) => column.name)]),
     );
-    const config = { dialect: PostgreSQL, schema };
     return [
-      sql(config),
-      PostgreSQL.language.data.of({ autocomplete: schemaCompletionSource(config) }),
+      sql({ dialect: PostgreSQL, schema }),
       PostgreSQL.language.data.of({
         autocomplete: (context: { matchBefore(pattern: RegExp): { from: number } | null }) => {
           const word = context.matchBefore(/\w+/);
@@ -82,7 +77,7 @@ export function createEditor(
         EditorView.lineWrapping,
         EditorView.contentAttributes.of({ "aria-label": "SQL", spellcheck: "false" }),
         EditorView.updateListener.of((update) => {
-          if (update.docChanged) changed(update.state.doc.toString());
+          if (update.docChanged) changed();
         }),
         language.of(sqlOf([])),
       ],
@@ -99,7 +94,6 @@ export function createEditor(
         at === undefined ? [] : [{ ...at, severity: "error", message: message ?? "" }];
       view.dispatch(setDiagnostics(view.state, found));
     },
-    focus: () => view.focus(),
     destroy: () => view.destroy(),
   };
 }

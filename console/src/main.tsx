@@ -11,7 +11,7 @@ import {
   Problem,
   pathOf,
   type Result,
-  type SavedQuery,
+  type ShownQuery,
   savedQueries,
   type Table,
   token,
@@ -35,7 +35,7 @@ function readHistory(): string[] {
 
 type Outcome =
   | { kind: "none" }
-  | { kind: "running"; since: number }
+  | { kind: "running" }
   | { kind: "result"; asked: Asked; result: Result }
   | { kind: "problem"; problem: Problem };
 
@@ -43,7 +43,7 @@ function App() {
   const [asksToken, setAsksToken] = useState(false);
   const [tables, setTables] = useState<Table[] | undefined>();
   const [version, setVersion] = useState(0);
-  const [saved, setSaved] = useState<SavedQuery[]>([]);
+  const [saved, setSaved] = useState<ShownQuery[]>([]);
   const [outcome, setOutcome] = useState<Outcome>({ kind: "none" });
   const [chart, setChart] = useState<ChartChoice | undefined>(readLink(location.hash).chart);
   const [past, setPast] = useState(readHistory);
@@ -79,7 +79,7 @@ function App() {
       const controller = new AbortController();
       running.current = controller;
       editor.current?.mark(undefined);
-      setOutcome({ kind: "running", since: Date.now() });
+      setOutcome({ kind: "running" });
       if (asked.saved === undefined) {
         setPast((before) => {
           const next = [asked.sql, ...before.filter((one) => one !== asked.sql)].slice(
@@ -367,7 +367,7 @@ function inputOf(type: string) {
   return inputs[type as keyof typeof inputs] ?? ({ type: "text" } as const);
 }
 
-function SavedForm({ query, run }: { query: SavedQuery; run: (asked: Asked) => void }) {
+function SavedForm({ query, run }: { query: ShownQuery; run: (asked: Asked) => void }) {
   const { name, description, parameters } = query;
   return (
     <details class="saved">

@@ -1,5 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
-import { ask, identifier, type Rejection, type Row, rejections, type Table } from "./api.ts";
+import type { RejectionRecord } from "../../app/lake/rejection.ts";
+import { quoteIdentifier } from "../../app/query/quote.ts";
+import { ask, type Row, rejections, type Table } from "./api.ts";
 import { age, bytes, count, isNumeric, plural, shown } from "./format.ts";
 
 /** The lake's tables; one of them opened shows its columns and what is in them. */
@@ -39,7 +41,6 @@ export function Tables({ tables, insert }: { tables: Table[]; insert: (sql: stri
 
 /** What SUMMARIZE says of one column. */
 interface Summary {
-  type: string;
   least: string;
   most: string;
   nulls: number;
@@ -48,7 +49,7 @@ interface Summary {
 
 function Details({ table, insert }: { table: Table; insert: (sql: string) => void }) {
   const [summary, setSummary] = useState<Map<string, Summary> | string>("looking …");
-  const name = identifier(table.name);
+  const name = quoteIdentifier(table.name);
   useEffect(() => {
     const controller = new AbortController();
     ask({ sql: `SUMMARIZE ${name}` }, controller.signal).then(
@@ -103,7 +104,6 @@ function summaryOf(rows: Row[]): Map<string, Summary> {
     rows.map((row) => [
       String(row["column_name"]),
       {
-        type: String(row["column_type"]),
         least: short(row["min"]),
         most: short(row["max"]),
         nulls: Number(row["null_percentage"]),
@@ -125,7 +125,7 @@ function Histogram({ table, column }: { table: string; column: string }) {
   const [counts, setCounts] = useState<number[]>([]);
   useEffect(() => {
     const controller = new AbortController();
-    const [from, value] = [identifier(table), identifier(column)];
+    const [from, value] = [quoteIdentifier(table), quoteIdentifier(column)];
     // Equal values are one bin: their range is nothing to divide by.
     const sql = `WITH b AS (SELECT min(${value})::DOUBLE AS lo, max(${value})::DOUBLE AS hi FROM ${from})
       SELECT least(${bins - 1}, floor(coalesce((${value}::DOUBLE - lo) / nullif(hi - lo, 0), 0) * ${bins}))::INTEGER AS bin, count(*) AS n
@@ -155,7 +155,7 @@ function Histogram({ table, column }: { table: string; column: string }) {
 
 /** What could not be read, with what mends it. */
 export function Rejected({ version }: { version: number }) {
-  const [found, setFound] = useState<Rejection[]>([]);
+  const [found, setFound] = useState<RejectionRecord[]>([]);
   useEffect(() => {
     rejections().then(setFound, () => setFound([]));
   }, [version]);
@@ -165,18 +165,12 @@ export function Rejected({ version }: { version: number }) {
       <summary>{plural(found.length, "file")} rejected</summary>
       <ul>
         {found.map(({ source, code, message }) => (
-          <li key={shown(source)}>
-            <b>{nameOf(source)}</b> <small>{code}</small>
+          <li key={source.key}>
+            <b>{source.key}</b> <small>{code}</small>
             <div>{message}</div>
           </li>
         ))}
       </ul>
     </details>
   );
-}
-
-/** A rejection names its source by key and version. */
-function nameOf(source: unknown): string {
-  const { key } = (source ?? {}) as { key?: string };
-  return key ?? shown(source);
 }

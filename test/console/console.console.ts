@@ -1,10 +1,8 @@
-/// <reference lib="dom" />
 import { existsSync } from "node:fs";
 import fs from "node:fs/promises";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
 import { environmentNames } from "../../app/contract.ts";
@@ -44,12 +42,17 @@ describe("the console, in Chromium", function () {
     const store = path.join(folder, "pond");
     const settings = readSettings({
       [environmentNames.store]: store,
-      [environmentNames.queries]: fileURLToPath(new URL("../../queries", import.meta.url)),
+      [environmentNames.queries]: path.join(folder, "queries"),
     });
     pond = await openPond(settings, createLogger({ environment: { LOG_LEVEL: "fatal" } }), {
       tokens: { tester: token },
       page: () => readPage(built),
     });
+    await fs.mkdir(path.join(folder, "queries"));
+    await fs.writeFile(
+      path.join(folder, "queries/late.sql"),
+      '-- Late days.\n-- @param least integer = "11990" The first id\nSELECT count(*) AS n FROM days WHERE id >= $least\n',
+    );
     const inbox = path.join(store, "inbox");
     await fs.mkdir(path.join(inbox, "days"), { recursive: true });
     const days = Array.from({ length: 12_000 }, (_, i) => {
@@ -199,9 +202,45 @@ describe("the console, in Chromium", function () {
     expect(await page.evaluate(() => "owned" in window)).to.equal(false);
   });
 
-  it("runs a saved query by its form, and says what was rejected", async () => {
+  it("runs a saved query by its form, with its default and with a value", async () => {
+    expect((await said(".saved summary")).join()).to.match(/late\s*Late days/);
+    await page.click(".saved summary");
+    for (const [value, count] of [
+      ["", "10"],
+      ["11998", "2"],
+    ] as const) {
+      await page.type(".saved input", value);
+      await page.click(".saved button");
+      await page.waitForFunction(
+        (wanted: string) =>
+          document.querySelector(".grid .body [role=cell]")?.textContent === wanted,
+        {},
+        count,
+      );
+    }
+  });
+
+  it("says what was rejected", async () => {
     expect((await said(".rejected li")).join()).to.contain("inbox/broken.csv");
-    expect((await said(".saved summary")).length).to.be.above(0);
+  });
+
+  it("completes the tables, their columns, and each function once", async () => {
+    await sql("SELECT 1");
+    await status("1 row");
+    for (const [typed, wanted] of [
+      [" FROM day", "days"],
+      [", approx_quan", "approx_quantile"],
+    ] as const) {
+      await page.focus(".cm-content");
+      await page.keyboard.down("Control");
+      await page.keyboard.press("End");
+      await page.keyboard.up("Control");
+      await page.keyboard.type(typed);
+      await page.waitForSelector(".cm-tooltip-autocomplete li");
+      const offered = await said(".cm-tooltip-autocomplete .cm-completionLabel");
+      expect(offered.filter((one) => one === wanted)).to.deep.equal([wanted]);
+      await page.keyboard.press("Escape");
+    }
   });
 
   it("can be used by the keyboard alone", async () => {

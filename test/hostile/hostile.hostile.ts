@@ -23,6 +23,12 @@ import { type Expected, harmless, httpCases, limits, type SentRequest, sqlCases 
 /** Little, so that limits are met soon. */
 const deadlineSeconds = 3;
 
+/** What anybody may ask, and gets whatever others do. */
+const ordinary: SentRequest = {
+  path: "/query?sql=SELECT+sum(id)+AS+n+FROM+people&format=csv",
+};
+const ordinaryAnswer = "n\n6\n";
+
 /** What nobody may ever see: in the environment, on the disk, beside the lake. */
 const canary = `canary-${randomBytes(8).toString("hex")}`;
 const token = `token-${randomBytes(12).toString("hex")}`;
@@ -185,8 +191,8 @@ describe("strangers", function () {
     expect([expected].flat(), `${status} ${text.slice(0, 500)}`).to.include(code);
 
     // The next one is answered right, whatever this one did.
-    const next = await send({ path: "/query?sql=SELECT+sum(id)+AS+n+FROM+people&format=csv" });
-    expect(next.text).to.equal("n\n6\n");
+    const next = await send(ordinary);
+    expect(next.text).to.equal(ordinaryAnswer);
   }
 
   /** Answers that lie on the disk, and files of the server that have no name any more. */
@@ -194,11 +200,10 @@ describe("strangers", function () {
     const base = path.join(folder, "scratch", "millpond");
     const [workspace = "", ...others] = await fs.readdir(base);
     const answers = await fs.readdir(path.join(base, workspace, "answers"));
-    const { pid } = server;
-    // Under strace it is the only child.
-    const started = process.platform === "linux" ? await childrenOf(Number(pid)) : [];
-    const own = trace === undefined ? pid : started[0];
-    const files = process.platform === "linux" ? await openFiles(Number(own)) : [];
+    const pid = Number(server.pid);
+    // Under strace it is the only child. What is open, only Linux shows.
+    const own = trace === undefined ? pid : Number((await childrenOf(pid))[0]);
+    const files = process.platform === "linux" ? await openFiles(own) : [];
     return [...others, ...answers, ...files.filter((one) => one.endsWith("(deleted)"))];
   }
 
@@ -257,8 +262,8 @@ describe("strangers", function () {
         const [answer] = (await once(socket, "data")) as [Buffer];
         socket.destroy();
         expect(String(answer)).to.match(/^HTTP\/1\.1 4\d\d /);
-        const next = await send({ path: "/query?sql=SELECT+sum(id)+AS+n+FROM+people&format=csv" });
-        expect(next.text).to.equal("n\n6\n");
+        const next = await send(ordinary);
+        expect(next.text).to.equal(ordinaryAnswer);
       });
     }
   });
@@ -283,10 +288,9 @@ describe("strangers", function () {
       /** Who has nothing to do with it may have to wait, and gets no wrong answer. */
       const neighbour = async () => {
         while (waiting.length > 0) {
-          const path = "/query?sql=SELECT+sum(id)+AS+n+FROM+people&format=csv";
-          const { response, text } = await send({ path });
+          const { response, text } = await send(ordinary);
           if (response.statusCode === 408) neighbours.late += 1;
-          else if (text === "n\n6\n") neighbours.right += 1;
+          else if (text === ordinaryAnswer) neighbours.right += 1;
           else wrong.push(`the neighbour: ${text.slice(0, 300)}`);
         }
       };
@@ -294,8 +298,8 @@ describe("strangers", function () {
 
       expect(wrong).to.deep.equal([]);
       expect(neighbours.right).to.be.above(0);
-      const next = await send({ path: "/query?sql=SELECT+sum(id)+AS+n+FROM+people&format=csv" });
-      expect(next.text).to.equal("n\n6\n");
+      const next = await send(ordinary);
+      expect(next.text).to.equal(ordinaryAnswer);
       expect(await left(), "answers, and files that are open without a name").to.deep.equal([]);
       process.stdout.write(
         `      8 at once: a neighbour had ${neighbours.right} answers, and ${neighbours.late} deadlines\n`,

@@ -1,7 +1,6 @@
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import {
   CreateAccessKeyCommand,
   CreateRoleCommand,
@@ -27,7 +26,6 @@ import { type Emulator, emulatorKeys, startEmulator } from "../../cli/rehearsal/
 import { PulumiStack } from "../../cli/rehearsal/pulumi-stack.ts";
 import { runCli } from "../run-cli.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
 const token = "a-token-of-the-journey-0123456789";
 const account = "000000000000";
 const UserName = "deployer";
@@ -83,9 +81,7 @@ describe("whoever has the deployer's policy", function () {
     owner = new S3Client({ credentials: rootKeys, forcePathStyle: true });
     folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
     stack = new PulumiStack("deployer", folder);
-    const config = await fs.readFile(path.join(root, "Pulumi.rehearsal.yaml"), "utf8");
-    const { port } = new URL(emulator.endpoint);
-    await stack.init(config.replaceAll("http://localhost:4566", `https://localhost:${port}`));
+    await stack.init(emulator.endpoint);
     await stack.setConfig("aws:insecure", "true");
     await stack.setConfig("aws:maxRetries", "2");
     const image = `${account}.dkr.ecr.eu-central-1.amazonaws.com/millpond@sha256:${"0".repeat(64)}`;
@@ -122,10 +118,10 @@ describe("whoever has the deployer's policy", function () {
 
   it("gets it as managed policies that IAM takes", async () => {
     const { code, stdout, stderr } = await runCli(
-      ["deployer-policy", "--stack", stack.name, "--config-file", stack.configFile].concat([
-        "--output",
-        folder,
-      ]),
+      [
+        ...["deployer-policy", "--stack", stack.name, "--config-file", stack.configFile],
+        ...["--output", folder],
+      ],
       { env: { ...process.env, ...stack.environment } },
     );
 
