@@ -417,7 +417,8 @@ describe("a stack where IAM is enforced", function () {
     const url = `${outputs.apiUrl}/query?sql=SELECT+1`;
     const { headers } = await get(url, { authorization: `Bearer ${token}` });
     const id = String(headers["x-request-id"]);
-    const one = await eventually(60, "the request is not in the log", async () => {
+    // Seen: the emulator has the last lines of a request by the API a minute later.
+    const one = await eventually(120, "the request is not in the log", async () => {
       const { values } = await command("logs", "--request", id, "--json");
       return values.length > 0 ? values : undefined;
     });
