@@ -26,7 +26,6 @@ const data = new DataBucket("data", {
   ...(await findDataBucket(stage.bucket, topicName)),
   protect: stage.bucket.protect,
   noncurrentDays: stage.bucket.noncurrentDays,
-  corsOrigins: stage.api.corsOrigins,
   shortLived: [prefixes.results],
 });
 const secrets = new StageSecrets("secrets", { values: stage.secrets });
@@ -86,6 +85,7 @@ const query = new ContainerFunction("query", {
     [environmentNames.queryDeadlineSeconds]: String(stage.query.timeoutSeconds - 4),
     [environmentNames.auth]: stage.api.auth,
     [environmentNames.adHocSql]: String(stage.api.adHocSql),
+    [environmentNames.uploads]: String(stage.api.uploads),
     [environmentNames.secrets]: secrets.prefix,
   },
 });
@@ -111,6 +111,8 @@ data.grants.read(query, { prefix: prefixes.rejected });
 // A URL by which a large answer is fetched has the rights of whoever signed it.
 data.grants.read(query, { prefix: prefixes.results });
 data.grants.write(query, { prefix: prefixes.results });
+// So does one by which somebody uploads.
+if (stage.api.uploads) data.grants.write(query, { prefix: prefixes.inbox, parts: false });
 if (stage.api.auth === "token") secrets.grantRead(query, secretNames.tokens);
 
 data.grants.list(sweep, { prefix: prefixes.inbox });
@@ -128,6 +130,8 @@ const sweeps = new Schedule("sweep-schedule", { fn: sweep, everyMinutes: stage.s
 const api = new HttpApi("api", { ...stage.api, logRetentionDays: stage.logRetentionDays });
 api.route("GET /hello", hello);
 api.route("$default", query);
+// The console is a page of the API; what it uploads, and large answers, go past that, to the bucket itself.
+data.allowPages([api.url, ...stage.api.corsOrigins]);
 
 // ── what watches them ───────────────────────────────────────────────────────
 const monitoring = stage.monitoring.enabled

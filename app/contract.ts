@@ -56,6 +56,10 @@ export const environmentNames = {
   imageArchitecture: "MILLPOND_IMAGE_ARCHITECTURE",
   /** Whether callers may send SQL of their own: `true` or `false`, and then there are saved queries alone. @default true */
   adHocSql: "MILLPOND_AD_HOC_SQL",
+  /**
+   * Whether callers may put files into the inbox: `true` or `false`. @default true, but for a bucket that anybody may query
+   */
+  uploads: "MILLPOND_UPLOADS",
   /** Folder of saved queries, one `.sql` file each. @default the repository's `queries/` */
   queries: "MILLPOND_QUERIES",
   /** Memory in MiB that one engine may plan with, outside Lambda. @default a quarter of the machine's, at most 4096 */

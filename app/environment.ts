@@ -30,6 +30,8 @@ export interface Settings {
   auth: "token" | "iam" | "none";
   /** Whether callers may send SQL of their own. */
   adHocSql: boolean;
+  /** Whether callers may put files into the inbox. */
+  uploads: boolean;
   /** ARN of the topic on which `sweep` announces. Undefined: it hands over to `ingest` itself. */
   topic: string | undefined;
   /** ARNs of the topics whose events count. Undefined: any topic's. */
@@ -151,6 +153,7 @@ const schema = v.object({
     ),
   ),
   [names.adHocSql]: flag(names.adHocSql),
+  [names.uploads]: flag(names.uploads),
   AWS_ENDPOINT_URL: endpointUrl("AWS_ENDPOINT_URL"),
   AWS_ENDPOINT_URL_S3: endpointUrl("AWS_ENDPOINT_URL_S3"),
   [names.queries]: v.optional(absolutePath(names.queries)),
@@ -184,6 +187,7 @@ export function readSettings(environment: Environment): Settings {
     found[names.store],
     found.AWS_ENDPOINT_URL_S3 ?? found.AWS_ENDPOINT_URL,
   );
+  const auth = found[names.auth] ?? (store.kind === "bucket" ? "token" : "none");
   return {
     store,
     scratch:
@@ -191,8 +195,12 @@ export function readSettings(environment: Environment): Settings {
         ? path.join(store.path, privateFolder, "work")
         : path.join(os.tmpdir(), "millpond"),
     extensions: extensionsFrom(environment),
-    auth: found[names.auth] ?? (store.kind === "bucket" ? "token" : "none"),
+    auth,
     adHocSql: found[names.adHocSql] !== "false",
+    uploads:
+      found[names.uploads] === undefined
+        ? store.kind === "folder" || auth !== "none"
+        : found[names.uploads] === "true",
     topic: found[names.topic],
     eventTopics: found[names.eventTopics],
     mirrorDeletes: found[names.mirrorDeletes] === "true",

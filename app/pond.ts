@@ -11,6 +11,7 @@ import type { IngestParts } from "./flow/ingest.ts";
 import { LargeAnswers } from "./flow/large-answers.ts";
 import { SavedQueries } from "./flow/saved-queries.ts";
 import type { SweepParts } from "./flow/sweep.ts";
+import { type Door, Uploads } from "./flow/uploads.ts";
 import { createHttpApp, type Guard } from "./http/app.ts";
 import type { Page } from "./http/page.ts";
 import { parseTokens, type Tokens } from "./http/tokens.ts";
@@ -71,7 +72,7 @@ export async function openPond(
       return [name, `${folder}/`];
     }),
   ) as Record<"ingest" | "sweep" | "answers" | "copies" | "spill", string>;
-  const { store, bucket, remote, large } = await openStore(settings, workspace.path);
+  const { store, bucket, remote, large, door } = await openStore(settings, workspace.path);
 
   // Two engines, so that neither may touch what the other needs: the one that reads strangers' files sees no table,
   // and no network; the one that runs strangers' SQL no inbox.
@@ -152,6 +153,7 @@ export async function openPond(
       large,
       guard,
       adHocSql: settings.adHocSql,
+      uploads: new Uploads(store, settings.uploads ? door : undefined),
       page,
     }),
     publish:
@@ -183,6 +185,8 @@ interface OpenStore {
   remote: EngineBucket | undefined;
   /** Where answers go that a function can't return. A pond on this machine streams them. */
   large: LargeAnswers | undefined;
+  /** How callers put files into the inbox. */
+  door: Door;
 }
 
 async function openStore(settings: Settings, scratch: string): Promise<OpenStore> {
@@ -192,7 +196,11 @@ async function openStore(settings: Settings, scratch: string): Promise<OpenStore
     const { FolderStore } = await import("./store/folder-store.ts");
     const store = FolderStore.open(location.path, scratch);
     makeFolder(path.resolve(store.locatePrefix(prefixes.inbox)));
-    return { store, bucket: folderBucket, remote: undefined, large: undefined };
+    const door: Door = {
+      kind: "folder",
+      receive: (key, content) => store.receive(key, content),
+    };
+    return { store, bucket: folderBucket, remote: undefined, large: undefined, door };
   }
   const { S3Store } = await import("./store/s3-store.ts");
   const store = new S3Store(location);
@@ -202,7 +210,11 @@ async function openStore(settings: Settings, scratch: string): Promise<OpenStore
     access: () => store.access(),
     keys: () => store.keys(),
   };
-  return { store, bucket: location.bucket, remote, large: new LargeAnswers(store) };
+  const door: Door = {
+    kind: "bucket",
+    presign: (key, seconds) => store.presign("PUT", key, seconds),
+  };
+  return { store, bucket: location.bucket, remote, large: new LargeAnswers(store), door };
 }
 
 async function guardFrom(settings: Settings, given: Tokens | undefined): Promise<Guard> {

@@ -13,13 +13,13 @@ import {
 } from "../app/contract.ts";
 import { readSettings } from "../app/environment.ts";
 import { wrapObjectEvent } from "../app/events/s3-event.ts";
-import type { TableSummary } from "../app/flow/catalog.ts";
 import { findStale } from "../app/flow/sweep.ts";
 import { createHandler as createIngest } from "../app/functions/ingest.ts";
 import { processLogger } from "../app/functions/invocation.ts";
 import { createHandler as createSweep } from "../app/functions/sweep.ts";
 import { type Page, readPage } from "../app/http/page.ts";
 import { decodeOutputMetadata } from "../app/lake/output-metadata.ts";
+import type { TableSummary } from "../app/lake/reports.ts";
 import { alsoLogTo } from "../app/logger.ts";
 import { openPond, type Pond } from "../app/pond.ts";
 import type { Store } from "../app/store/store.ts";

@@ -10,8 +10,8 @@ import { Upload } from "@aws-sdk/lib-storage";
 import { Command } from "commander";
 import { prefixes } from "../app/contract.ts";
 import { MillpondError, messageOf } from "../app/errors.ts";
-import type { TableDetails } from "../app/flow/catalog.ts";
 import type { RejectionRecord } from "../app/lake/rejection.ts";
+import type { SourceOutcome } from "../app/lake/reports.ts";
 import { parseSourceKey } from "../app/lake/source-key.ts";
 import { awsError } from "./aws-error.ts";
 import { storeFor } from "./named-store.ts";
@@ -129,7 +129,8 @@ function upcomingOf(file: string, table: string | undefined): Upcoming {
   return { file, key, table: parsed.table, bytes: stat.size };
 }
 
-type Source = Pick<TableDetails["sources"][number], "key" | "etag" | "modified">;
+/** What a pond says of a version that it has looked at. */
+type Source = Pick<RejectionRecord["source"], "etag" | "modified">;
 
 /** Where files are put. */
 interface Place {
@@ -272,21 +273,17 @@ async function put(
 /** The rows of this version, or why there are none; undefined where neither is there yet. */
 async function lookFor(
   target: Target,
-  { key, table }: Upcoming,
+  { key }: Upcoming,
   isIt: (source: Source) => boolean,
   signal: AbortSignal,
 ): Promise<Pick<Outcome, "rows" | "rejection"> | undefined> {
-  const answer = await askTarget(target, `/tables/${table}`, { signal });
-  if (answer.statusCode === 404) {
-    answer.resume();
-    return undefined;
-  }
+  const answer = await askTarget(target, `/inbox?${new URLSearchParams({ key })}`, { signal });
   if (answer.statusCode !== 200) throw await refusal(answer);
-  const { sources, rejections } = (await json(answer)) as TableDetails;
-  const rejection = rejections.find(({ source }) => source.key === key && isIt(source));
-  if (rejection !== undefined) return rejection.final ? { rows: null, rejection } : undefined;
-  const source = sources.find((found) => found.key === key && isIt(found));
-  return source === undefined ? undefined : { rows: source.rows, rejection: null };
+  const { rows, rejection } = (await json(answer)) as SourceOutcome;
+  if (rejection !== null && isIt(rejection.source)) {
+    return rejection.final ? { rows: null, rejection } : undefined;
+  }
+  return rows !== null && isIt(rows) ? { rows: rows.rows, rejection: null } : undefined;
 }
 
 function outcomeText({ file, key, table, bytes, milliseconds, rows, rejection }: Outcome): string {

@@ -20,8 +20,6 @@ export interface DataBucketArgs {
   noncurrentDays?: number;
   /** Prefixes whose objects go after a day, and their last versions a day later. @default [] */
   shortLived?: readonly string[];
-  /** Origins of pages that may read and upload by presigned URLs. @default [] */
-  corsOrigins?: readonly string[];
   transform?: { bucket?: Transform<aws.s3.BucketArgs> };
 }
 
@@ -71,6 +69,27 @@ export class DataBucket extends pulumi.ComponentResource {
       },
       // S3 tries the topic when it is told of it.
       { parent: this, dependsOn: [accepted] },
+    );
+  }
+
+  /** Lets pages of some origins read and upload, by the presigned URLs that they are given. Somebody else's bucket stays as it is. */
+  allowPages(origins: readonly pulumi.Input<string>[]): void {
+    if (this.nodes.bucket === undefined) return;
+    new aws.s3.BucketCorsConfiguration(
+      `${this.#name}-cors`,
+      {
+        bucket: this.name,
+        corsRules: [
+          {
+            allowedOrigins: [...origins],
+            allowedMethods: ["GET", "PUT"],
+            allowedHeaders: ["content-type"],
+            exposeHeaders: ["ETag"],
+            maxAgeSeconds: 3600,
+          },
+        ],
+      },
+      { parent: this },
     );
   }
 
@@ -142,24 +161,6 @@ export class DataBucket extends pulumi.ComponentResource {
       // Without it what is short-lived would stay for ever in the bucket that stays.
       { ...guard, dependsOn: [versioning] },
     );
-    if (args.corsOrigins !== undefined && args.corsOrigins.length > 0) {
-      new aws.s3.BucketCorsConfiguration(
-        `${name}-cors`,
-        {
-          bucket: bucket.id,
-          corsRules: [
-            {
-              allowedOrigins: [...args.corsOrigins],
-              allowedMethods: ["GET", "PUT"],
-              allowedHeaders: ["content-type"],
-              exposeHeaders: ["ETag"],
-              maxAgeSeconds: 3600,
-            },
-          ],
-        },
-        { parent: this },
-      );
-    }
     return bucket;
   }
 }

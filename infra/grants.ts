@@ -9,8 +9,9 @@ export interface PrefixOptions {
 }
 
 const readActions = ["s3:GetObject"] as const;
+const writeActions = ["s3:PutObject"] as const;
 // An upload in parts that lost its race is cleared away by whoever began it.
-const writeActions = ["s3:PutObject", "s3:AbortMultipartUpload"] as const;
+const partsActions = ["s3:AbortMultipartUpload"] as const;
 const deleteActions = ["s3:DeleteObject"] as const;
 const listActions = ["s3:ListBucket"] as const;
 
@@ -35,9 +36,16 @@ export class BucketGrants {
     );
   }
 
-  /** Put objects. */
-  write(fn: ContainerFunction, { prefix }: PrefixOptions): void {
-    fn.allow(`${word(prefix)}-write`, this.#objects("Write", writeActions, prefix));
+  /**
+   * Put objects.
+   * @param parts whether also in parts, as what is large or streamed is @default true
+   */
+  write(
+    fn: ContainerFunction,
+    { prefix, parts = true }: PrefixOptions & { parts?: boolean },
+  ): void {
+    const actions = parts ? [...writeActions, ...partsActions] : writeActions;
+    fn.allow(`${word(prefix)}-write`, this.#objects("Write", actions, prefix));
   }
 
   /** Delete objects. */

@@ -67,6 +67,8 @@ export interface StageConfig {
     corsOrigins: string[];
     /** Whether callers may send SQL of their own. */
     adHocSql: boolean;
+    /** Whether callers may put files into the inbox. */
+    uploads: boolean;
     requestsPerSecond: number;
     burst: number;
   };
@@ -266,6 +268,7 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
       auth,
       corsOrigins,
       adHocSql: read.flag("adHocSql", true),
+      uploads: read.flag("uploads", auth !== "none"),
       requestsPerSecond: read.number("requestsPerSecond", 50, 1, 10_000, "requests a second"),
       burst: read.number("burst", 100, 1, 5000, "requests"),
     },

@@ -7,32 +7,10 @@ import { MillpondError } from "../errors.ts";
 import { rejectedPrefix, tableOf, tablePrefix } from "../lake/derived-key.ts";
 import { decodeOutputMetadata, type OutputMetadata } from "../lake/output-metadata.ts";
 import { parseRejection, type RejectionRecord } from "../lake/rejection.ts";
+import type { TableDetails, TableSummary } from "../lake/reports.ts";
 import { tableNamePattern } from "../lake/source-key.ts";
 import type { Located, PinnedCopies, Version } from "../store/pinned-copies.ts";
 import { requestsAtOnce, type Store } from "../store/store.ts";
-
-/** What `GET /tables` says of a table. */
-export interface TableSummary {
-  name: string;
-  /** Source files whose rows are in the table. */
-  files: number;
-  rows: number;
-  /** Bytes of Parquet. */
-  bytes: number;
-  /** Null where a file of the table, one that somebody else put there, can't be read. */
-  columns: { name: string; type: string }[] | null;
-  /** The source that was written last. Null where no file could be read yet. */
-  newestSource: { key: string; modified: string } | null;
-  /** Source files whose newest version can't be read. */
-  rejected: number;
-}
-
-/** What `GET /tables/<name>` says beside. */
-export interface TableDetails extends TableSummary {
-  /** Each as the version that its rows are of. */
-  sources: { key: string; etag: string; modified: string; rows: number; bytes: number }[];
-  rejections: RejectionRecord[];
-}
 
 /** A table, and the versions of its files that were listed. */
 export interface NamedFiles {
@@ -184,9 +162,11 @@ export class Catalog {
     const known = (await before(options.deadline, heads)).flatMap(({ file, metadata }) =>
       metadata === undefined ? [] : [{ file, metadata }],
     );
-    const newest = known.reduce<OutputMetadata | undefined>(
-      (best, { metadata }) =>
-        best === undefined || metadata.sourceModified > best.sourceModified ? metadata : best,
+    const newest = known.reduce<(typeof known)[number] | undefined>(
+      (best, one) =>
+        best === undefined || one.metadata.sourceModified > best.metadata.sourceModified
+          ? one
+          : best,
       undefined,
     );
     const summary: TableSummary = {
@@ -198,7 +178,11 @@ export class Catalog {
       newestSource:
         newest === undefined
           ? null
-          : { key: newest.sourceKey, modified: newest.sourceModified.toISOString() },
+          : {
+              key: newest.metadata.sourceKey,
+              modified: newest.metadata.sourceModified.toISOString(),
+              queryable: newest.file.lastModified.toISOString(),
+            },
       rejected,
     };
     return { summary, known };

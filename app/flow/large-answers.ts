@@ -40,6 +40,7 @@ export class LargeAnswers {
     });
     if (put.kind === "conflict") throw new MillpondError("conflict", `${key} is there already`);
     const expires = new Date(Date.now() + lifeSeconds * 1000);
-    return { url: await this.#store.presign("GET", key, lifeSeconds), expires };
+    const saveAs = `answer.${queryFormats[format].ending}`;
+    return { url: await this.#store.presign("GET", key, lifeSeconds, saveAs), expires };
   }
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import fsp from "node:fs/promises";
 import { Readable } from "node:stream";
+import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { before } from "../deadline.ts";
@@ -10,6 +11,7 @@ import { type Answer, type AskParts, ask, type Question } from "../flow/ask.ts";
 import type { Catalog } from "../flow/catalog.ts";
 import { type LargeAnswers, mostInlineBytes } from "../flow/large-answers.ts";
 import type { SavedQueries } from "../flow/saved-queries.ts";
+import type { Uploads } from "../flow/uploads.ts";
 import { currentRequestId, type Logger, type Measures, withInvocationKeys } from "../logger.ts";
 import { type QueryFormat, queryFormats } from "../query/result-format.ts";
 import { readSavedParameters, type SavedQuery } from "../query/saved-query.ts";
@@ -24,6 +26,7 @@ import {
   readFormat,
   readParameters,
   readQuestion,
+  readUpload,
 } from "./question.ts";
 import { clientOf, type Tokens } from "./tokens.ts";
 
@@ -40,6 +43,7 @@ export interface HttpParts {
   guard: Guard;
   /** Whether callers may send SQL of their own. */
   adHocSql: boolean;
+  uploads: Uploads;
   /** The page for people, read when first asked for. Undefined where there is none. */
   page: (() => Promise<Page>) | undefined;
 }
@@ -71,7 +75,7 @@ interface LambdaEnvironment {
 const mebibyte = 1024 * 1024;
 
 /** What each route is for; `GET /` answers with it, and a wrong method is told by it. */
-const routes: readonly { method: "GET" | "POST"; path: string; what: string }[] = [
+const routes: readonly { method: "GET" | "POST" | "PUT"; path: string; what: string }[] = [
   { method: "GET", path: "/", what: "this list; the console for a browser" },
   { method: "GET", path: "/health", what: "whether the engine runs" },
   { method: "GET", path: "/hello", what: "a greeting, for smoke tests" },
@@ -82,6 +86,9 @@ const routes: readonly { method: "GET" | "POST"; path: string; what: string }[] 
   { method: "GET", path: "/query", what: "SQL: ?sql=select …&params=[…]&format=csv" },
   { method: "GET", path: "/q", what: "the saved queries and their parameters" },
   { method: "GET", path: "/q/:saved", what: "a saved query: ?<parameter>=…&format=csv" },
+  { method: "POST", path: "/inbox", what: 'where to PUT a file: {"key": "inbox/<table>/<file>"}' },
+  { method: "GET", path: "/inbox", what: "what became of a file: ?key=inbox/<table>/<file>" },
+  { method: "PUT", path: "/inbox", what: "a file itself, where POST /inbox says so: ?key=…" },
 ];
 
 /** The routes of the query function, the same under Lambda and on one machine. */
@@ -227,14 +234,19 @@ export function createHttpApp(parts: HttpParts): Hono {
     throw new MillpondError("ad-hoc-sql-off", "there are saved queries alone: GET /q lists them");
   });
 
-  app.post("/query", bodyLimit({ maxSize: mostBodyBytes, onError: tooLarge }), async (c) => {
+  const bounded = bodyLimit({ maxSize: mostBodyBytes, onError: tooLarge });
+  const jsonBody = async (c: Context): Promise<string> => {
     const type = c.req.header("content-type");
     if (type !== undefined && !/^application\/json\s*(;|$)/i.test(type)) {
       throw new MillpondError("media-type", `the body must be application/json, got ${type}`);
     }
-    const format = readFormat(c.req.query("format"), c.req.header("accept"));
     const bytes = new Uint8Array(await c.req.arrayBuffer());
-    const question = readQuestion(await readBody(bytes, c.req.header("content-encoding")));
+    return await readBody(bytes, c.req.header("content-encoding"));
+  };
+
+  app.post("/query", bounded, async (c) => {
+    const format = readFormat(c.req.query("format"), c.req.header("accept"));
+    const question = readQuestion(await jsonBody(c));
     return await answer(c, { ...question, format });
   });
 
@@ -260,6 +272,29 @@ export function createHttpApp(parts: HttpParts): Hono {
     const format = readFormat(named?.[0], c.req.header("accept"));
     const parameters = readSavedParameters(query, given);
     return await answer(c, { sql: query.sql, parameters, format });
+  });
+
+  const keyOf = (c: Context): string => {
+    const key = c.req.query("key");
+    if (key !== undefined) return key;
+    throw new MillpondError("key-invalid", "key is missing: ?key=inbox/<table>/<file>");
+  };
+  app.post("/inbox", bounded, async (c) => {
+    return c.json(await parts.uploads.offer(readUpload(await jsonBody(c)).key));
+  });
+  app.get("/inbox", async (c) => {
+    return c.json(await before(within(c).deadline, parts.uploads.outcome(keyOf(c))));
+  });
+  app.put("/inbox", async (c) => {
+    const { body } = c.req.raw;
+    const content =
+      body === null ? Readable.from([]) : Readable.fromWeb(body as NodeReadableStream);
+    const stored = await parts.uploads.receive(keyOf(c), content).catch((error: unknown) => {
+      // What came of it is nowhere.
+      if (c.req.raw.signal.aborted) throw new MillpondError("client-left", "it left meanwhile");
+      throw error;
+    });
+    return c.json(stored, 201, { etag: `"${stored.etag}"` });
   });
 
   app.notFound((c) => {

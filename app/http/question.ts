@@ -55,17 +55,17 @@ const parameters = v.union(
   [v.array(parameterValue), v.record(v.string(), parameterValue)],
   "params is a list of values, or an object of names and values; a value is a string, a number, true, false or null",
 );
+function misshapen({ expected, received }: v.StrictObjectIssue): string {
+  if (expected === "never") return `there is no key ${received}`;
+  return expected === "Object" ? "the body must be an object" : `${expected} is missing`;
+}
+
 const body = v.strictObject(
   {
     sql: v.string("sql must be a string"),
     params: v.optional(parameters),
   },
-  (issue) =>
-    issue.expected === "never"
-      ? `there is no key ${issue.received}`
-      : issue.expected === "Object"
-        ? "the body must be an object"
-        : `${issue.expected} is missing`,
+  misshapen,
 );
 
 /**
@@ -84,6 +84,18 @@ export function readParameters(text: string | undefined): Parameters {
   const parsed = v.safeParse(parameters, parseJson(text, "params"));
   if (!parsed.success) throw invalid(parsed.issues);
   return parsed.output;
+}
+
+const upload = v.strictObject({ key: v.string("key must be a string") }, misshapen);
+
+/**
+ * Reads the body of `POST /inbox`: `{"key": "inbox/…"}`.
+ * @throws MillpondError `body-invalid`
+ */
+export function readUpload(text: string): { key: string } {
+  const parsed = v.safeParse(upload, parseJson(text, "the body"));
+  if (parsed.success) return parsed.output;
+  throw invalid(parsed.issues, '{"key": "inbox/trips/2024-05.csv"}');
 }
 
 type Reviver = (this: unknown, key: string, value: unknown) => unknown;
@@ -105,17 +117,16 @@ function parseJson(text: string, what: string): unknown {
   }
 }
 
-function invalid(issues: readonly v.BaseIssue<unknown>[]): MillpondError {
+const questionShape = '{"sql": "select …", "params": […]}';
+
+function invalid(issues: readonly v.BaseIssue<unknown>[], shape = questionShape): MillpondError {
   const problems = issues.map((issue) => {
     const where = v.getDotPath(issue);
     return where === null || issue.message.startsWith(where)
       ? issue.message
       : `${where}: ${issue.message}`;
   });
-  return new MillpondError(
-    "body-invalid",
-    `expected {"sql": "select …", "params": […]}: ${problems.join("; ")}`,
-  );
+  return new MillpondError("body-invalid", `expected ${shape}: ${problems.join("; ")}`);
 }
 
 /**

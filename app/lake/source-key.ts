@@ -19,6 +19,9 @@ const compressions: ReadonlyMap<string, Compression> = new Map([
   ["zst", "zstd"],
 ]);
 
+/** The last endings that such names have. */
+export const acceptedEndings = [...formats.keys(), ...compressions.keys()].map((one) => `.${one}`);
+
 /** What a person may drop, for messages. */
 export const acceptedNames = `.${[...formats.keys()].join(", .")}, each also with .gz or .zst`;
 

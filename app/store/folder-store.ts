@@ -1,8 +1,10 @@
-import { createHash, randomUUID } from "node:crypto";
+import { createHash, type Hash, randomUUID } from "node:crypto";
 import fs from "node:fs";
 import fsp from "node:fs/promises";
 import path from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { privateFolder } from "../contract.ts";
 import { MillpondError } from "../errors.ts";
 import { makeFolder } from "../workspace.ts";
@@ -186,6 +188,37 @@ export class FolderStore implements Store {
     });
   }
 
+  /**
+   * Takes what somebody drops, as if it were copied here, over what is there: nothing has that name before all of it is here.
+   * @throws MillpondError `key-invalid` where something is in its way
+   */
+  async receive(key: string, content: Readable): Promise<{ etag: string }> {
+    const target = this.#fileOf(key);
+    const temporary = path.join(this.#scratch, `drop-${randomUUID()}`);
+    const hash = createHash("sha256");
+    try {
+      if (target === undefined) throw badKey(key);
+      await pipeline(
+        content,
+        async function* (chunks: AsyncIterable<Buffer>) {
+          for await (const chunk of chunks) {
+            hash.update(chunk);
+            yield chunk;
+          }
+        },
+        fs.createWriteStream(temporary),
+      );
+      await fsp.mkdir(path.dirname(target), { recursive: true });
+      await fsp.rename(temporary, target);
+    } catch (error) {
+      await fsp.rm(temporary, { force: true });
+      throw inTheWay(key, error as NodeJS.ErrnoException);
+    } finally {
+      content.destroy();
+    }
+    return { etag: etagOf(hash) };
+  }
+
   async putText(key: string, text: string, options: PutOptions): Promise<PutResult> {
     const temporary = path.join(this.#scratch, `put-${randomUUID()}`);
     await fsp.writeFile(temporary, text);
@@ -310,6 +343,20 @@ export class FolderStore implements Store {
   }
 }
 
+/** What of a key is the caller's to mend: a folder of that name, a file where a folder has to be, a name that is too long. */
+function inTheWay(key: string, error: NodeJS.ErrnoException): Error {
+  if (error.code === "ENOSPC") {
+    return new MillpondError("disk-full", `no space is left for ${key}`, { cause: error });
+  }
+  if (
+    !["key", "EEXIST", "EISDIR", "ENOTDIR", "ENOTEMPTY", "ENAMETOOLONG"].includes(error.code ?? "")
+  )
+    return error;
+  return new MillpondError("key-invalid", `no file can be put at ${key}: ${error.message}`, {
+    cause: error,
+  });
+}
+
 function badKey(key: string): MillpondError {
   return new MillpondError("key", `no file of a folder can hold the key ${JSON.stringify(key)}`);
 }
@@ -372,5 +419,9 @@ async function hashFile(file: string): Promise<string> {
   for await (const chunk of fs.createReadStream(file, { highWaterMark: 1 << 20 })) {
     hash.update(chunk as Buffer);
   }
+  return etagOf(hash);
+}
+
+function etagOf(hash: Hash): string {
   return hash.digest("hex").slice(0, 32);
 }

@@ -174,10 +174,23 @@ export class S3Store implements Store {
   /**
    * A URL with which anybody may do one thing for a while, with the rights of whoever signs it.
    * @param seconds how long; it ends with the signer's keys in any case
+   * @param saveAs what a browser calls the file that it saves @default - it shows what it can
    */
-  async presign(method: "GET" | "PUT", key: string, seconds: number): Promise<string> {
+  async presign(
+    method: "GET" | "PUT",
+    key: string,
+    seconds: number,
+    saveAs?: string,
+  ): Promise<string> {
     const input = { Bucket: this.bucket, Key: key };
-    const command = method === "GET" ? new GetObjectCommand(input) : new PutObjectCommand(input);
+    const disposition =
+      saveAs === undefined
+        ? {}
+        : { ResponseContentDisposition: `attachment; filename="${saveAs}"` };
+    const command =
+      method === "GET"
+        ? new GetObjectCommand({ ...input, ...disposition })
+        : new PutObjectCommand(input);
     // Without this the URL holds the checksum of an empty body, and S3 refuses every other.
     this.#signer ??= new S3Client({ ...this.#config, requestChecksumCalculation: "WHEN_REQUIRED" });
     return await getSignedUrl(this.#signer, command, { expiresIn: seconds });

@@ -1,4 +1,5 @@
 import type { RejectionRecord } from "../../app/lake/rejection.ts";
+import type { Offer, SourceOutcome, TableSummary } from "../../app/lake/reports.ts";
 import type { SavedQuery } from "../../app/query/saved-query.ts";
 import { bytes } from "./format.ts";
 
@@ -8,18 +9,6 @@ export type ShownQuery = Omit<SavedQuery, "sql">;
 export interface Column {
   name: string;
   type: string;
-}
-
-export interface Table {
-  name: string;
-  files: number;
-  rows: number;
-  /** Of Parquet. */
-  bytes: number;
-  /** Null where a file of it can't be read. */
-  columns: Column[] | null;
-  newestSource: { key: string; modified: string } | null;
-  rejected: number;
 }
 
 export type Row = Record<string, unknown>;
@@ -53,7 +42,15 @@ export const token = {
   clear: () => sessionStorage.removeItem(tokenKey),
 };
 
-async function request(path: string, init: RequestInit = {}): Promise<Response> {
+/** Whether an answer that waits in the bucket is fetched, or its place told. */
+type Elsewhere = (response: Response, init: RequestInit) => Promise<Response>;
+const toldPlace: Elsewhere = async (response) => response;
+
+async function request(
+  path: string,
+  init: RequestInit = {},
+  elsewhere: Elsewhere = fetched,
+): Promise<Response> {
   const headers = new Headers(init.headers);
   const known = token.get();
   if (known !== null) headers.set("authorization", `Bearer ${known}`);
@@ -75,11 +72,15 @@ async function request(path: string, init: RequestInit = {}): Promise<Response> 
   );
 }
 
-/** The answer itself, where it waits in the bucket. */
-async function elsewhere(response: Response, { signal }: RequestInit): Promise<Response> {
-  if (response.headers.get("preference-applied") === null) return response;
-  const { url } = (await response.json()) as { url: string };
-  return await fetch(url, { signal: signal ?? null });
+/** Where the answer waits in the bucket. Undefined where it is the response itself. */
+async function placeOf(response: Response): Promise<string | undefined> {
+  if (response.headers.get("preference-applied") === null) return undefined;
+  return ((await response.json()) as { url: string }).url;
+}
+
+async function fetched(response: Response, { signal }: RequestInit): Promise<Response> {
+  const url = await placeOf(response);
+  return url === undefined ? response : await fetch(url, { signal: signal ?? null });
 }
 
 /** Bytes of JSON that a page can hold beside what it makes of them. */
@@ -89,8 +90,8 @@ async function json<T>(path: string): Promise<T> {
   return (await (await request(path)).json()) as T;
 }
 
-export async function tables(): Promise<Table[]> {
-  return (await json<{ tables: Table[] }>("/tables")).tables;
+export async function tables(): Promise<TableSummary[]> {
+  return (await json<{ tables: TableSummary[] }>("/tables")).tables;
 }
 
 export async function savedQueries(): Promise<ShownQuery[]> {
@@ -113,23 +114,26 @@ export function pathOf(asked: Asked, format: string): string {
   return `/q/${encodeURIComponent(asked.saved)}?${new URLSearchParams({ ...asked.values, format })}`;
 }
 
-async function send(asked: Asked, format: string, signal?: AbortSignal): Promise<Response> {
+async function sendQuestion(
+  asked: Asked,
+  format: string,
+  signal?: AbortSignal,
+  elsewhere?: Elsewhere,
+): Promise<Response> {
   const init = signal === undefined ? {} : { signal };
-  if (asked.saved !== undefined) return await request(pathOf(asked, format), init);
+  if (asked.saved !== undefined) return await request(pathOf(asked, format), init, elsewhere);
   // By POST: a URL has no room for long SQL.
-  return await request(`/query?format=${format}`, {
-    ...init,
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ sql: asked.sql }),
-  });
+  const body = JSON.stringify({ sql: asked.sql });
+  const headers = { "content-type": "application/json" };
+  const asking = { ...init, method: "POST", headers, body };
+  return await request(`/query?format=${format}`, asking, elsewhere);
 }
 
 /** What a page can hold and a person look at. */
 export const mostRows = 10_000;
 
 export async function ask(asked: Asked, signal?: AbortSignal): Promise<Result> {
-  const response = await send(asked, "json", signal);
+  const response = await sendQuestion(asked, "json", signal);
   const length = Number(response.headers.get("content-length"));
   if (length > mostBytes) {
     await response.body?.cancel();
@@ -153,6 +157,78 @@ export async function ask(asked: Asked, signal?: AbortSignal): Promise<Result> {
   };
 }
 
-export async function download(asked: Asked, format: string): Promise<Blob> {
-  return await (await send(asked, format)).blob();
+/** An answer as a file: where a browser finds it, and what frees it again. */
+export async function download(
+  asked: Asked,
+  format: string,
+): Promise<{ url: string; free: () => void }> {
+  const response = await sendQuestion(asked, format, undefined, toldPlace);
+  const place = await placeOf(response);
+  // The bucket gives it as a file to save, and none of it comes through this page.
+  if (place !== undefined) return { url: place, free: () => {} };
+  const url = URL.createObjectURL(await response.blob());
+  return { url, free: () => URL.revokeObjectURL(url) };
+}
+
+/** Where a file may be put. */
+export async function offer(key: string, signal: AbortSignal): Promise<Offer> {
+  const answer = await request("/inbox", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ key }),
+    signal,
+  });
+  return (await answer.json()) as Offer;
+}
+
+/**
+ * Uploads a file. Not by `fetch`, which says nothing of how far it is.
+ * @param onProgress called with the bytes that are sent
+ * @returns the version that it became
+ */
+export function send(
+  { method, url }: Offer,
+  file: File,
+  onProgress: (sent: number) => void,
+  signal: AbortSignal,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const upload = new XMLHttpRequest();
+    upload.open(method, url);
+    // The bucket has a signature in its URL, and is not to have the token.
+    const known = url.startsWith("/") ? token.get() : null;
+    if (known !== null) upload.setRequestHeader("authorization", `Bearer ${known}`);
+    upload.upload.onprogress = ({ loaded }) => onProgress(loaded);
+    upload.onload = () => {
+      const etag = upload.getResponseHeader("etag");
+      if (upload.status < 300 && etag !== null) resolve(etag);
+      else reject(refusalOf(upload));
+    };
+    const broken =
+      "the upload broke off: is the network there, and may this page write to the bucket?";
+    upload.onerror = () => reject(new Problem(0, "unreachable", broken));
+    upload.onabort = () => reject(signal.reason);
+    signal.addEventListener("abort", () => upload.abort(), { once: true });
+    upload.send(file);
+  });
+}
+
+function refusalOf({ status, responseText }: XMLHttpRequest): Problem {
+  try {
+    const { code, detail } = JSON.parse(responseText) as { code: string; detail: string };
+    return new Problem(status, code, detail);
+  } catch {
+    // S3 answers in XML.
+    const said = /<Message>([^<]*)</.exec(responseText)?.[1];
+    return new Problem(
+      status,
+      "upload",
+      `the upload was refused (${status}): ${said ?? "no reason given"}`,
+    );
+  }
+}
+
+export async function sourceOutcome(key: string, signal: AbortSignal): Promise<SourceOutcome> {
+  const answer = await request(`/inbox?${new URLSearchParams({ key })}`, { signal });
+  return (await answer.json()) as SourceOutcome;
 }

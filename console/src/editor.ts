@@ -6,8 +6,8 @@ import { type Diagnostic, setDiagnostics } from "@codemirror/lint";
 import { Compartment, EditorState } from "@codemirror/state";
 import { EditorView, keymap, lineNumbers } from "@codemirror/view";
 import { classHighlighter } from "@lezer/highlight";
+import type { TableSummary } from "../../app/lake/reports.ts";
 import { allowed } from "../../app/query/functions.ts";
-import type { Table } from "./api.ts";
 
 /** Those that a query may call, but for operators. */
 const functions = [...allowed.value].filter((name) => /^[a-z]/.test(name));
@@ -15,7 +15,7 @@ const functions = [...allowed.value].filter((name) => /^[a-z]/.test(name));
 export interface Editor {
   text(): string;
   replace(text: string): void;
-  complete(tables: readonly Table[]): void;
+  complete(tables: readonly TableSummary[]): void;
   /** Marks the place that DuckDB's message names. */
   mark(message: string | undefined): void;
   destroy(): void;
@@ -27,7 +27,7 @@ export function createEditor(
   { run, changed }: { run: () => void; changed: () => void },
 ): Editor {
   const language = new Compartment();
-  const sqlOf = (tables: readonly Table[]) => {
+  const sqlOf = (tables: readonly TableSummary[]) => {
     const schema = Object.fromEntries(
       tables.map(({ name, columns }) => [name, (columns ?? []).map((column) => column.name)]),
     );

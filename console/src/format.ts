@@ -39,6 +39,13 @@ export function bytes(n: number): string {
   return `${value < 10 && step > 0 ? value.toFixed(1) : Math.round(value)} ${units[step]}`;
 }
 
+/** Buckets keep whole seconds: less than one is all that can be said. */
+export function duration(milliseconds: number): string {
+  const seconds = milliseconds / 1000;
+  if (seconds < 1) return "under 1 s";
+  return seconds < 120 ? `${seconds.toFixed(1)} s` : `${Math.round(seconds / 60)} min`;
+}
+
 const ages = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 export function age(iso: string, now = Date.now()): string {
   const seconds = (now - Date.parse(iso)) / 1000;

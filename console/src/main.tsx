@@ -2,6 +2,7 @@ import "uplot/dist/uPlot.min.css";
 import "./style.css";
 import { render } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import type { TableSummary } from "../../app/lake/reports.ts";
 import {
   type Asked,
   ask,
@@ -13,7 +14,6 @@ import {
   type Result,
   type ShownQuery,
   savedQueries,
-  type Table,
   token,
 } from "./api.ts";
 import { Chart, defaultChart } from "./chart.tsx";
@@ -21,7 +21,8 @@ import { createEditor, type Editor } from "./editor.ts";
 import { count, plural, shown } from "./format.ts";
 import { Grid } from "./grid.tsx";
 import { type ChartChoice, readLink, writeLink } from "./link.ts";
-import { Rejected, Tables } from "./tables.tsx";
+import { Freshness, Rejected, Tables } from "./tables.tsx";
+import { Upload } from "./upload.tsx";
 
 const historyKey = "millpond-history";
 const mostHistory = 50;
@@ -41,8 +42,10 @@ type Outcome =
 
 function App() {
   const [asksToken, setAsksToken] = useState(false);
-  const [tables, setTables] = useState<Table[] | undefined>();
+  const [tables, setTables] = useState<TableSummary[] | undefined>();
   const [version, setVersion] = useState(0);
+  /** Why the tables are not known, or no longer. */
+  const [lost, setLost] = useState<string | undefined>();
   const [saved, setSaved] = useState<ShownQuery[]>([]);
   const [outcome, setOutcome] = useState<Outcome>({ kind: "none" });
   const [chart, setChart] = useState<ChartChoice | undefined>(readLink(location.hash).chart);
@@ -66,10 +69,13 @@ function App() {
     try {
       const found = await listTables();
       setTables(found);
+      setLost(undefined);
       setVersion((before) => before + 1);
       editor.current?.complete(found);
     } catch (error) {
-      failed(error);
+      // What somebody reads stays: nobody asked for this.
+      if (error instanceof Problem && error.status === 401) failed(error);
+      else setLost(`the tables can't be listed: ${(error as Error).message}`);
     }
   }, [failed]);
 
@@ -135,9 +141,13 @@ function App() {
     });
     editor.current = made;
     begin();
-    const looking = setInterval(() => document.hidden || void load(), lookEveryMs);
+    const look = () => document.hidden || void load();
+    const looking = setInterval(look, lookEveryMs);
+    // Whoever comes back to the page wants to see what is there now.
+    document.addEventListener("visibilitychange", look);
     return () => {
       clearInterval(looking);
+      document.removeEventListener("visibilitychange", look);
       made.destroy();
     };
   }, []);
@@ -159,6 +169,7 @@ function App() {
     <>
       <header>
         <h1>Millpond</h1>
+        {tables !== undefined && <Freshness tables={tables} />}
         <Rejected version={version} />
         {token.get() !== null && (
           <button
@@ -175,13 +186,19 @@ function App() {
       {asksToken && <TokenForm done={signIn} />}
       <nav aria-label="lake">
         <h2>Tables</h2>
+        {lost !== undefined && (
+          <p class="bad" role="alert">
+            {lost}
+          </p>
+        )}
         {tables === undefined ? (
           <p class="quiet" role="status">
-            looking …
+            {lost === undefined && "looking …"}
           </p>
         ) : (
           <Tables tables={tables} insert={insert} />
         )}
+        {tables !== undefined && <Upload tables={tables} arrived={() => void load()} />}
         {saved.length > 0 && (
           <>
             <h2>Saved queries</h2>
@@ -272,12 +289,13 @@ function Answer({
   const [said, setSaid] = useState("");
   const save = async (format: string) => {
     try {
+      const { url, free } = await download(asked, format);
       const link = document.createElement("a");
-      link.href = URL.createObjectURL(await download(asked, format));
+      link.href = url;
       link.download = `${asked.saved ?? "answer"}.${format}`;
       link.click();
       // The browser has begun to read it by then.
-      setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+      setTimeout(free, 60_000);
     } catch (error) {
       failed(error);
     }

@@ -1,14 +1,21 @@
 import { useEffect, useState } from "preact/hooks";
 import type { RejectionRecord } from "../../app/lake/rejection.ts";
+import type { TableSummary } from "../../app/lake/reports.ts";
 import { quoteIdentifier } from "../../app/query/quote.ts";
-import { ask, type Row, rejections, type Table } from "./api.ts";
-import { age, bytes, count, isNumeric, plural, shown } from "./format.ts";
+import { ask, type Row, rejections } from "./api.ts";
+import { age, bytes, count, duration, isNumeric, plural, shown } from "./format.ts";
 
 /** The lake's tables; one of them opened shows its columns and what is in them. */
-export function Tables({ tables, insert }: { tables: Table[]; insert: (sql: string) => void }) {
+export function Tables({
+  tables,
+  insert,
+}: {
+  tables: TableSummary[];
+  insert: (sql: string) => void;
+}) {
   const [open, setOpen] = useState<string | undefined>();
   if (tables.length === 0) {
-    return <p class="quiet">No table yet: drop a CSV, JSON or Parquet file into the inbox.</p>;
+    return <p class="quiet">No table yet: drop a CSV, JSON or Parquet file on this page.</p>;
   }
   return (
     <ul class="tables">
@@ -47,7 +54,7 @@ interface Summary {
   distinct: number;
 }
 
-function Details({ table, insert }: { table: Table; insert: (sql: string) => void }) {
+function Details({ table, insert }: { table: TableSummary; insert: (sql: string) => void }) {
   const [summary, setSummary] = useState<Map<string, Summary> | string>("looking …");
   const name = quoteIdentifier(table.name);
   useEffect(() => {
@@ -150,6 +157,20 @@ function Histogram({ table, column }: { table: string; column: string }) {
         return <rect key={i} x={i} y={10 - height} width={0.85} height={height} />;
       })}
     </svg>
+  );
+}
+
+/** How far the lake is behind the inbox, as its newest file shows it. */
+export function Freshness({ tables }: { tables: TableSummary[] }) {
+  const [newest] = tables
+    .flatMap(({ newestSource }) => newestSource ?? [])
+    .sort((a, b) => Date.parse(b.modified) - Date.parse(a.modified));
+  if (newest === undefined) return null;
+  const lag = Math.max(0, Date.parse(newest.queryable) - Date.parse(newest.modified));
+  return (
+    <small class="freshness" title={newest.key}>
+      newest file {age(newest.modified)}, lag {duration(lag)}
+    </small>
   );
 }
 

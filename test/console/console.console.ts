@@ -3,21 +3,27 @@ import fs from "node:fs/promises";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import puppeteer, { type Browser, type Page } from "puppeteer-core";
+import puppeteer, { type Browser, type ElementHandle, type Page } from "puppeteer-core";
 import { environmentNames } from "../../app/contract.ts";
 import { readSettings } from "../../app/environment.ts";
 import { ingest } from "../../app/flow/ingest.ts";
+import { createHandler as createIngest } from "../../app/functions/ingest.ts";
 import { readPage } from "../../app/http/page.ts";
 import { createLogger } from "../../app/logger.ts";
 import { openPond, type Pond } from "../../app/pond.ts";
+import { localContext } from "../../cli/local-context.ts";
 import { type LocalServer, serveLocal } from "../../cli/local-server.ts";
+import { watchInbox } from "../../cli/watch-inbox.ts";
 import { buildConsole } from "../../console/build.ts";
 
 const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
   existsSync,
 );
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+/** Shown by the documentation. */
+const pictures = fileURLToPath(new URL("../../docs/images/", import.meta.url));
 const token = "a-token-of-the-console-0123456789";
 const hostile = `<img src=x onerror="window.owned = true"><script>window.owned = true</script>`;
 
@@ -27,6 +33,7 @@ describe("the console, in Chromium", function () {
   let folder: string;
   let pond: Pond;
   let server: LocalServer;
+  let watcher: Awaited<ReturnType<typeof watchInbox>>;
   let browser: Browser;
   let page: Page;
   const violations: string[] = [];
@@ -65,6 +72,14 @@ describe("the console, in Chromium", function () {
     for (const key of ["days/a.csv", "cells.csv", "broken.csv"]) {
       await ingest(pond.ingest, `inbox/${key}`);
     }
+    const open = () => Promise.resolve(pond);
+    const take = createIngest(open);
+    watcher = await watchInbox(
+      store,
+      pond.bucket,
+      (event) => void take(event, localContext("ingest")),
+      (error) => violations.push(String(error)),
+    );
     server = await serveLocal(pond, { host: "127.0.0.1", port: 0, names: [], stallMs: 60_000 });
     browser = await puppeteer.launch({
       executablePath: chromium,
@@ -83,7 +98,9 @@ describe("the console, in Chromium", function () {
     await page.setViewport({ width: 1280, height: 800 });
     // What the page's own policy refuses, or a script throws, is a fault wherever it is.
     page.on("console", (message) => {
-      if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) {
+      // What a test has it meet, the browser tells, too.
+      const expected = /status of 4\d\d|ERR_INTERNET_DISCONNECTED/;
+      if (message.type() === "error" && !expected.test(message.text())) {
         violations.push(message.text());
       }
     });
@@ -91,6 +108,7 @@ describe("the console, in Chromium", function () {
   });
   after(async () => {
     await browser?.close();
+    await watcher?.close();
     await server?.close();
     await pond?.close();
     if (folder !== undefined) await fs.rm(folder, { recursive: true, force: true });
@@ -224,6 +242,86 @@ describe("the console, in Chromium", function () {
     expect((await said(".rejected li")).join()).to.contain("inbox/broken.csv");
   });
 
+  /** As a person drops files on the page: by the browser's own drag. */
+  const drop = async (...files: { name: string; text: string }[]) => {
+    await page.evaluate((given) => {
+      const dragged = new DataTransfer();
+      for (const { name, text } of given) dragged.items.add(new File([text], name));
+      const target = document.querySelector(".cm-content") as Element;
+      for (const type of ["dragover", "drop"]) {
+        target.dispatchEvent(
+          new DragEvent(type, { dataTransfer: dragged, bubbles: true, cancelable: true }),
+        );
+      }
+    }, files);
+  };
+  const upload = (pattern: string) =>
+    page.waitForFunction(
+      (wanted: string) =>
+        new RegExp(wanted, "s").test(document.querySelector(".uploads li")?.textContent ?? ""),
+      {},
+      pattern,
+    );
+
+  it("takes a file that is dropped on it, and says when its rows are there", async () => {
+    const before = await said(".cm-content");
+    await drop({ name: "dropped.csv", text: "id,name\n1,Ann\n2,Bo\n" });
+    await upload("dropped.csv.*2 rows in dropped");
+
+    expect(await said(".cm-content"), "the editor took nothing of it").to.deep.equal(before);
+    expect(await said(".table b")).to.include("dropped");
+    expect((await said(".freshness")).join()).to.match(/newest file just now, lag/);
+    await sql("FROM dropped");
+    await status("2 rows");
+  });
+
+  it("takes one by its button, into a table that is named", async () => {
+    const file = path.join(folder, "2024-05.csv");
+    await fs.writeFile(file, "id\n1\n2\n3\n");
+    await page.type(".upload input[list]", "months");
+    const input = (await page.$(".upload input[type=file]")) as ElementHandle<HTMLInputElement>;
+    await input.uploadFile(file);
+
+    await upload("2024-05.csv.*3 rows in months");
+    await page.$eval(".upload input[list]", (one) => {
+      (one as HTMLInputElement).value = "";
+      one.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+  });
+
+  it("says why a file is rejected, and which rows stay", async () => {
+    await drop({ name: "dropped.csv", text: "id,name\n1\n" });
+
+    await upload("rejected in line 2:.*2 rows of its last good version stay");
+  });
+
+  it("asks for a table where a file names none, and goes on", async () => {
+    await drop({ name: "2024-06.csv", text: "id\n1\n" });
+    await upload("can't be the name of a table");
+    await page.type(".uploads li input", "months");
+    await page.click(".uploads li form button");
+
+    await upload("2024-06.csv.*1 row in months");
+  });
+
+  it("keeps what somebody reads while the server is away, and says so", async () => {
+    await sql("SELECT 42 AS answer");
+    await status("1 row");
+    await page.setOfflineMode(true);
+    try {
+      await drop({ name: "later.csv", text: "id\n1\n" });
+      await upload("does not answer");
+      await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+      await page.waitForSelector("nav > [role=alert]");
+      expect((await said("nav > [role=alert]")).join()).to.contain("the tables can't be listed");
+      expect(await said(".grid .body [role=cell]")).to.deep.equal(["42"]);
+    } finally {
+      await page.setOfflineMode(false);
+    }
+    await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+    await page.waitForFunction(() => document.querySelector("nav > [role=alert]") === null);
+  });
+
   it("completes the tables, their columns, and each function once", async () => {
     await sql("SELECT 1");
     await status("1 row");
@@ -286,6 +384,16 @@ describe("the console, in Chromium", function () {
         expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.equal(width);
       }
       await page.setViewport({ width: 1280, height: 800 });
+      await sql("SELECT day, avg(value) AS value FROM days GROUP BY day ORDER BY day LIMIT 400");
+      await status("400 rows");
+      if ((await page.$("button[aria-pressed=false]")) !== null) {
+        await page.click("button[aria-pressed=false]");
+      }
+      await page.waitForSelector(".plot canvas");
+      await fs.mkdir(pictures, { recursive: true });
+      await page.screenshot({
+        path: path.join(pictures, `console-${scheme}.png`) as `${string}.png`,
+      });
     });
   }
 

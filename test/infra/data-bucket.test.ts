@@ -118,9 +118,14 @@ describe("DataBucket", () => {
     expect(one(bucketType).options).to.include({ protect: true, retainOnDelete: true });
   });
 
-  it("lets only pages of named origins in", async () => {
-    const none = await bucket();
-    const some = await bucket({ corsOrigins: ["https://example.com"] });
+  it("lets only pages of named origins in, and none of somebody else's bucket", async () => {
+    const pagesOf = (args: Partial<DataBucketArgs>) =>
+      build(() => {
+        const data = new DataBucket("data", { bucketName: "my-bucket", ...args });
+        data.allowPages(["https://example.com"]);
+      });
+    const none = await pagesOf({ mode: "reference" });
+    const some = await pagesOf({});
 
     const cors = "aws:s3/bucketCorsConfiguration:BucketCorsConfiguration";
     expect(none.all(cors)).to.deep.equal([]);

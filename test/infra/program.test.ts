@@ -181,6 +181,7 @@ describe("the program", () => {
           ...reads("rejected"),
           ...reads("results"),
           ...writes("results"),
+          "s3:PutObject /inbox/*",
           `ssm:GetParameter /millpond/${stack}/tokens`,
         ]);
         expect(data("sweep-role-id")).to.have.members([
@@ -238,6 +239,7 @@ describe("the program", () => {
           MILLPOND_DISK_MIB: "1024",
           MILLPOND_QUERY_DEADLINE_SECONDS: "25",
           MILLPOND_AD_HOC_SQL: "true",
+          MILLPOND_UPLOADS: "true",
           MILLPOND_AUTH: "token",
           MILLPOND_SECRETS: `/millpond/${stack}/`,
           timeout: 29,
@@ -483,6 +485,30 @@ describe("the program", () => {
 
     expect(queryEnvironment(open)).to.include({ MILLPOND_AD_HOC_SQL: "true" });
     expect(queryEnvironment(closed)).to.include({ MILLPOND_AD_HOC_SQL: "false" });
+  });
+
+  it("takes no files from callers where config says so, or where anybody may call", async () => {
+    const puts = (built: Awaited<ReturnType<typeof run>>) =>
+      built
+        .all("aws:iam/rolePolicy:RolePolicy")
+        .map(({ inputs }) => String(inputs["policy"]))
+        .filter((policy) => policy.includes("inbox/*") && policy.includes("s3:PutObject"));
+    for (const config of [{ uploads: "false" }, { auth: "none", public: "true", secrets: "{}" }]) {
+      const off = await run("dev", config);
+
+      expect(queryEnvironment(off)).to.include({ MILLPOND_UPLOADS: "false" });
+      expect(puts(off)).to.deep.equal([]);
+    }
+    expect(puts(await run("dev"))).to.have.length(1);
+  });
+
+  it("lets pages of its own API reach the bucket", async () => {
+    const built = await run("dev", { corsOrigins: '["https://example.com"]' });
+
+    const { inputs } = built.one("aws:s3/bucketCorsConfiguration:BucketCorsConfiguration");
+    const [rule] = inputs["corsRules"] as { allowedOrigins: string[] }[];
+    expect(rule?.allowedOrigins).to.have.length(2).and.include("https://example.com");
+    expect(rule?.allowedOrigins[0]).to.match(/^https:\/\/[^/]+$/);
   });
 
   it("is watched, by somebody where one is named, unless it is not to be", async () => {
