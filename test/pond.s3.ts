@@ -282,6 +282,40 @@ describe("a pond in a bucket", () => {
     });
   }
 
+  it("says where a caller may put a file, and what became of it", async () => {
+    const key = "inbox/trips/2024 + 100 %/é.csv";
+    const taking = await open({ [environmentNames.uploads]: "true" });
+    const offer = async (to: Pond) =>
+      await to.http.request("/inbox", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ key }),
+      });
+    try {
+      // Nobody asks this pond for a token: it takes nothing unless it is told to.
+      expect((await offer(pond)).status).to.equal(403);
+      const { url, expires } = (await (await offer(taking)).json()) as Record<string, string>;
+      expect(Date.parse(String(expires)) - Date.now()).to.be.within(800_000, 900_000);
+      const stored = await fetch(String(url), { method: "PUT", body: "id\n1\n2\n" });
+      expect(stored.status).to.equal(200);
+      expect(await keys("inbox/")).to.deep.equal([key]);
+
+      await ingest(taking.ingest, key);
+      proxy.take();
+      const asked = await taking.http.request(`/inbox?${new URLSearchParams({ key })}`);
+      const { rows } = (await asked.json()) as { rows: Record<string, unknown> };
+      expect(rows).to.deep.include({ etag: stored.headers.get("etag"), rows: 2 });
+      expect(proxy.take().map(({ method }) => method)).to.have.members(["HEAD", "GET"]);
+      const through = await taking.http.request(`/inbox?${new URLSearchParams({ key })}`, {
+        method: "PUT",
+        body: "id\n3\n",
+      });
+      expect(through.status).to.equal(405);
+    } finally {
+      await taking.close();
+    }
+  });
+
   it("reads a file that somebody put into the lake, whatever its name", async () => {
     for (const [index, name] of ["a b+c", "a?b", "a*b", "[ab]", "a#b", "a%20b", "é😀"].entries()) {
       // Beyond what is copied, so that DuckDB itself has to find it.

@@ -82,6 +82,8 @@ function useDark(): boolean {
   useEffect(() => {
     const changed = () => setDark(query.matches);
     query.addEventListener("change", changed);
+    // It may have changed before this was told to listen.
+    changed();
     return () => query.removeEventListener("change", changed);
   }, [query]);
   return dark;
@@ -110,7 +112,11 @@ export function Chart({
     const bars =
       kind === "bar" || kind === "histogram" ? uPlot.paths.bars?.({ size: [0.8, 100] }) : undefined;
     const { labels } = drawn;
-    const axis = { stroke: ink, grid: { stroke: line } };
+    const axis = {
+      stroke: ink,
+      grid: { stroke: line, width: 1 },
+      ticks: { stroke: line, width: 1 },
+    };
     const plot = new uPlot(
       {
         width: element.clientWidth,

@@ -1,4 +1,4 @@
-import { autocompletion, completionKeymap } from "@codemirror/autocomplete";
+import { autocompletion, closeCompletion, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { PostgreSQL, sql } from "@codemirror/lang-sql";
 import { bracketMatching, syntaxHighlighting } from "@codemirror/language";
@@ -65,7 +65,8 @@ export function createEditor(
         keymap.of([
           {
             key: "Mod-Enter",
-            run: () => {
+            run: (asking) => {
+              closeCompletion(asking);
               run();
               return true;
             },

@@ -62,6 +62,7 @@ export function Grid({ columns, rows }: { columns: Column[]; rows: Row[] }) {
           <div
             key={i}
             role="columnheader"
+            class={isNumeric(type) ? "number" : ""}
             aria-sort={
               sorting?.column === i ? (sorting.descending ? "descending" : "ascending") : "none"
             }

@@ -151,7 +151,13 @@ function Histogram({ table, column }: { table: string; column: string }) {
   const most = Math.max(...counts, 1);
   if (counts.length === 0) return null;
   return (
-    <svg class="histogram" viewBox={`0 0 ${bins} 10`} role="img" aria-label={`values of ${column}`}>
+    <svg
+      class="histogram"
+      viewBox={`0 0 ${bins} 10`}
+      preserveAspectRatio="none"
+      role="img"
+      aria-label={`values of ${column}`}
+    >
       {counts.map((n, i) => {
         const height = (n / most) * 10;
         return <rect key={i} x={i} y={10 - height} width={0.85} height={height} />;

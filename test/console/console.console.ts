@@ -13,6 +13,7 @@ import { createHandler as createIngest } from "../../app/functions/ingest.ts";
 import { readPage } from "../../app/http/page.ts";
 import { createLogger } from "../../app/logger.ts";
 import { openPond, type Pond } from "../../app/pond.ts";
+import { startLocal } from "../../cli/local.ts";
 import { localContext } from "../../cli/local-context.ts";
 import { type LocalServer, serveLocal } from "../../cli/local-server.ts";
 import { watchInbox } from "../../cli/watch-inbox.ts";
@@ -384,18 +385,53 @@ describe("the console, in Chromium", function () {
         expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.equal(width);
       }
       await page.setViewport({ width: 1280, height: 800 });
-      await sql("SELECT day, avg(value) AS value FROM days GROUP BY day ORDER BY day LIMIT 400");
-      await status("400 rows");
-      if ((await page.$("button[aria-pressed=false]")) !== null) {
-        await page.click("button[aria-pressed=false]");
-      }
-      await page.waitForSelector(".plot canvas");
-      await fs.mkdir(pictures, { recursive: true });
-      await page.screenshot({
-        path: path.join(pictures, `console-${scheme}.png`) as `${string}.png`,
-      });
     });
   }
+
+  it("draws in its own colours, light and dark, on the sample of npm start", async () => {
+    const say = () => {};
+    const dir = path.join(folder, "sample");
+    const local = await startLocal(
+      { dir, port: 0, host: "127.0.0.1", fresh: false, sample: true },
+      say,
+    );
+    try {
+      await page.goto(local.url);
+      await (await page.waitForSelector("xpath/.//button[contains(., 'weather')]"))?.click();
+      await page.waitForSelector(".details .histogram rect");
+      await sql(
+        "SELECT date_trunc('month', date)::DATE AS month, max(temp_max) AS hottest\nFROM weather GROUP BY month ORDER BY month",
+      );
+      await status("48 rows");
+      await page.click("button[aria-pressed=false]");
+      for (const [scheme, accent] of [
+        ["light", [0x1f, 0x6a, 0xa5]],
+        ["dark", [0x6d, 0xb3, 0xea]],
+      ] as const) {
+        await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+        // Drawn anew for it.
+        await page.waitForFunction(
+          (wanted: readonly number[]) => {
+            const canvas = document.querySelector<HTMLCanvasElement>(".plot canvas");
+            const { width, height } = canvas ?? { width: 0, height: 0 };
+            const { data } = canvas?.getContext("2d")?.getImageData(0, 0, width, height) ?? {};
+            if (data === undefined) return false;
+            let found = 0;
+            for (let i = 0; i < data.length; i += 4) {
+              found += Number(wanted.every((part, k) => Math.abs(part - (data[i + k] ?? 0)) < 25));
+            }
+            return found > 20;
+          },
+          {},
+          accent,
+        );
+        await fs.mkdir(pictures, { recursive: true });
+        await page.screenshot({ path: `${pictures}console-${scheme}.png` });
+      }
+    } finally {
+      await local.stop();
+    }
+  });
 
   it("broke no rule of its own, and threw nothing", () => {
     expect(violations).to.deep.equal([]);
