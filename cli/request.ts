@@ -25,7 +25,7 @@ const loopback: LookupFunction = (_, options, callback) => {
 
 export interface SentRequest {
   /** @default "GET" */
-  method?: "GET" | "POST";
+  method?: "GET" | "POST" | "PUT";
   headers?: Record<string, string>;
   body?: string;
   /** Aborted when nobody waits any more. */

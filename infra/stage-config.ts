@@ -268,7 +268,7 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
       auth,
       corsOrigins,
       adHocSql: read.flag("adHocSql", true),
-      uploads: read.flag("uploads", auth !== "none"),
+      uploads: read.flag("uploads", true) && auth !== "none",
       requestsPerSecond: read.number("requestsPerSecond", 50, 1, 10_000, "requests a second"),
       burst: read.number("burst", 100, 1, 5000, "requests"),
     },

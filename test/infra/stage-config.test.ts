@@ -1,3 +1,4 @@
+import fs from "node:fs/promises";
 import { expect } from "chai";
 import { stageConfig } from "../../infra/stage-config.ts";
 import { build } from "./build.ts";
@@ -25,6 +26,14 @@ describe("stageConfig", () => {
     });
     expect(stage.api).to.deep.include({ auth: "token", corsOrigins: [] });
     expect(stage.bucket).to.include({ existing: undefined, protect: false, noncurrentDays: 30 });
+  });
+
+  it("has a default in Pulumi.yaml for each setting: Pulumi asks for one that has none", async () => {
+    const program = await fs.readFile(new URL("../../Pulumi.yaml", import.meta.url), "utf8");
+    const settings = program.split(/^ {2}(?=millpond:)/m).slice(1);
+
+    expect(settings).to.have.length.above(20);
+    expect(settings.filter((one) => !/^ {4}default: /m.test(one))).to.deep.equal([]);
   });
 
   it("takes empty texts and zeros, which stand for nothing in Pulumi.yaml, as nothing", async () => {

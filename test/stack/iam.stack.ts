@@ -2,6 +2,7 @@ import { type ChildProcess, execFile } from "node:child_process";
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { json } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { InvokeCommand, LambdaClient, UpdateFunctionCodeCommand } from "@aws-sdk/client-lambda";
@@ -9,6 +10,7 @@ import {
   CreateBucketCommand,
   DeleteBucketPolicyCommand,
   DeleteObjectCommand,
+  GetBucketCorsCommand,
   GetObjectCommand,
   ListBucketsCommand,
   ListObjectsV2Command,
@@ -23,11 +25,12 @@ import { expect } from "chai";
 import { type FunctionName, functionNames } from "../../app/contract.ts";
 import { objectMessage } from "../../app/events/s3-event.ts";
 import { mostInlineBytes } from "../../app/flow/large-answers.ts";
+import type { SourceOutcome } from "../../app/lake/reports.ts";
 import type { DeployedStack } from "../../cli/deployed-stack.ts";
 import { containersOf, removeContainers } from "../../cli/docker.ts";
 import { type Emulator, startEmulator } from "../../cli/rehearsal/emulator.ts";
 import { PulumiStack } from "../../cli/rehearsal/pulumi-stack.ts";
-import { get } from "../../cli/request.ts";
+import { get, send } from "../../cli/request.ts";
 import { eventually } from "../../cli/steps.ts";
 import { docker } from "../image/docker.ts";
 import { PolicyPackProcess } from "../policy/pack.ts";
@@ -379,6 +382,28 @@ describe("a stack where IAM is enforced", function () {
     expect(size).to.be.above(mostInlineBytes);
   });
 
+  it("takes a file from whoever holds a token and no rights of AWS, as the console does", async () => {
+    const key = "inbox/people/from a browser.csv";
+    const inbox = `${outputs.apiUrl}/inbox`;
+    const authorization = `Bearer ${token}`;
+    const body = JSON.stringify({ key });
+    const headers = { authorization, "content-type": "application/json" };
+    const offered = await send(inbox, { method: "POST", headers, body });
+    const { url } = (await json(offered)) as { url: string };
+
+    const stored = await send(url, { method: "PUT", body: "id,name\n2,Bo\n" });
+    stored.resume();
+    expect(stored.statusCode).to.equal(200);
+    const rows = await eventually(60, "its rows were not there", async () => {
+      const { text } = await get(`${inbox}?${new URLSearchParams({ key })}`, { authorization });
+      return (JSON.parse(text) as SourceOutcome).rows ?? undefined;
+    });
+    expect(rows).to.deep.include({ etag: stored.headers.etag, rows: 1 });
+    // A browser asks the bucket first whether that page may.
+    const { CORSRules } = await s3.send(new GetBucketCorsCommand({ Bucket: outputs.bucketName }));
+    expect(CORSRules?.[0]).to.deep.include({ AllowedOrigins: [outputs.apiUrl] });
+  });
+
   it("has nothing that the policy pack refuses, and tells of it what Pulumi tells no policy", async () => {
     // Policies are told secrets as they are; here they stay what nobody can read.
     const hidden = (_: string, value: unknown) =>
@@ -518,6 +543,7 @@ describe("a stack where IAM is enforced", function () {
           ),
       ],
       ["query", "to read uploads", () => read("query", "inbox/people/a b.csv")],
+      ["query", "to delete uploads", () => remove("query", "inbox/people/a b.csv")],
       ["query", "to write rows", () => put("query", "lake/people/x.parquet")],
       ["query", "to clear a rejection", () => remove("query", "rejected/broken/x.json")],
       [
