@@ -9,6 +9,7 @@ import { MillpondError } from "./errors.ts";
 import { Catalog } from "./flow/catalog.ts";
 import type { IngestParts } from "./flow/ingest.ts";
 import { LargeAnswers } from "./flow/large-answers.ts";
+import { linkTo } from "./flow/link.ts";
 import { SavedQueries } from "./flow/saved-queries.ts";
 import type { SweepParts } from "./flow/sweep.ts";
 import { type Door, Uploads } from "./flow/uploads.ts";
@@ -210,10 +211,7 @@ async function openStore(settings: Settings, scratch: string): Promise<OpenStore
     access: () => store.access(),
     keys: () => store.keys(),
   };
-  const door: Door = {
-    kind: "bucket",
-    presign: (key, seconds) => store.presign("PUT", key, seconds),
-  };
+  const door: Door = { kind: "bucket", link: (key) => linkTo(store, "PUT", key) };
   return { store, bucket: location.bucket, remote, large: new LargeAnswers(store), door };
 }
 

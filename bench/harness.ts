@@ -1,3 +1,5 @@
+import os from "node:os";
+
 /** What benchmarks share: runs that alternate, so that whatever else the machine does hits all alike, and a ratio to a floor. */
 
 /** One way to do a thing. Called once a run. */
@@ -39,6 +41,11 @@ export type Benchmark = (context: {
   megabytes: number;
   progress: (text: string) => void;
 }) => AsyncIterable<Line>;
+
+/** What the figures were measured on. */
+export function machine(): string {
+  return `${os.cpus()[0]?.model.trim()}, ${os.availableParallelism()} cores, Node ${process.version}`;
+}
 
 /** Runs each in turn, first the one and then the other; the first round warms up, and does not count. */
 export async function alternate(

@@ -4,7 +4,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { columnsText } from "../cli/text.ts";
 import { ingest } from "./cases/ingest.ts";
-import type { Benchmark, Line, Spread } from "./harness.ts";
+import { type Benchmark, type Line, machine, type Spread } from "./harness.ts";
 
 /**
  * How far Millpond is from the least that the same work takes, each in one run of both.
@@ -15,9 +15,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = { ingest };
 const usage = `usage: npm run bench [-- <${Object.keys(benchmarks).join("|")}>… --runs 5 --megabytes 100]\n`;
 
 const { names, runs, megabytes } = readArguments();
-process.stdout.write(
-  `machine: ${os.cpus()[0]?.model.trim()}, ${os.availableParallelism()} cores, Node ${process.version}\n`,
-);
+process.stdout.write(`machine: ${machine()}\n`);
 const progress = (text: string) => {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 };

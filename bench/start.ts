@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs/promises";
-import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { architectureCalled, architectures, environmentNames, handlerOf } from "../app/contract.ts";
 import { emulatorKeys, extensionFor } from "../cli/rehearsal/emulator.ts";
+import { machine, median } from "./harness.ts";
 
 /**
  * How long a function takes from the start of its process to its first query's answer, beside a bare script that loads
@@ -78,10 +78,7 @@ const modules = (await fs.readdir(folder, { recursive: true })).filter(
 let bundleBytes = 0;
 for (const file of modules) bundleBytes += (await fs.stat(path.join(folder, file))).size;
 const ratio = median(times.millpond) / median(times.floor);
-print(
-  "machine",
-  `${os.cpus()[0]?.model.trim()}, ${os.availableParallelism()} cores, Node ${process.version}`,
-);
+print("machine", machine());
 for (const name of names) {
   const [least, most] = [Math.min(...times[name]), Math.max(...times[name])];
   print(name, `${ms(median(times[name]))} median of ${runs} (${ms(least)} to ${ms(most)})`);
@@ -136,13 +133,6 @@ async function command(args: readonly string[], answer?: RegExp): Promise<number
     throw new Error(`${args.join(" ")} ended with ${code} and said ${text}`);
   }
   return took;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const [low, high] = [sorted[middle - 1] ?? 0, sorted[middle] ?? 0];
-  return sorted.length % 2 === 1 ? high : (low + high) / 2;
 }
 
 function ms(value: number): string {

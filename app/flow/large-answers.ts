@@ -4,19 +4,10 @@ import { prefixes } from "../contract.ts";
 import { MillpondError } from "../errors.ts";
 import { type QueryFormat, queryFormats } from "../query/result-format.ts";
 import type { S3Store } from "../store/s3-store.ts";
+import { type Link, linkTo } from "./link.ts";
 
 /** Bytes of the largest answer that goes back by itself: as Base64 it fits the 6 MB that a function may return. */
 export const mostInlineBytes = 4 * 1024 * 1024;
-
-/** Seconds for which whoever asked may fetch an answer. */
-const lifeSeconds = 15 * 60;
-
-/** An answer that waits to be fetched. */
-export interface Handed {
-  /** With which anybody may fetch it, until it expires. */
-  url: string;
-  expires: Date;
-}
 
 /** Answers that are too large for a function to return: they go to the bucket, and whoever asked fetches them there. */
 export class LargeAnswers {
@@ -31,7 +22,7 @@ export class LargeAnswers {
     return new URL(await this.#store.presign("GET", prefixes.results, 1)).origin;
   }
 
-  async hand(content: Readable, format: QueryFormat, contentType: string): Promise<Handed> {
+  async hand(content: Readable, format: QueryFormat, contentType: string): Promise<Link> {
     // Nobody can guess it, and nobody else has it: the bucket's lifecycle removes it.
     const key = `${prefixes.results}${randomUUID()}.${queryFormats[format].ending}`;
     const put = await this.#store.putStream(key, content, {
@@ -39,8 +30,6 @@ export class LargeAnswers {
       contentType,
     });
     if (put.kind === "conflict") throw new MillpondError("conflict", `${key} is there already`);
-    const expires = new Date(Date.now() + lifeSeconds * 1000);
-    const saveAs = `answer.${queryFormats[format].ending}`;
-    return { url: await this.#store.presign("GET", key, lifeSeconds, saveAs), expires };
+    return await linkTo(this.#store, "GET", key, `answer.${queryFormats[format].ending}`);
   }
 }

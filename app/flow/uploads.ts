@@ -6,9 +6,7 @@ import { parseRejection } from "../lake/rejection.ts";
 import type { Offer, SourceOutcome } from "../lake/reports.ts";
 import { parseSourceKey } from "../lake/source-key.ts";
 import type { Store } from "../store/store.ts";
-
-/** Seconds within which an upload by a URL must begin. */
-const lifeSeconds = 15 * 60;
+import type { Link } from "./link.ts";
 
 /** Of an object of S3. @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html */
 const mostKeyBytes = 1024;
@@ -16,7 +14,7 @@ const mostKeyBytes = 1024;
 /** How a file gets into the inbox for somebody who has no rights there. */
 export type Door =
   /** By a URL that leads to the bucket itself: no function takes what is larger than a few megabytes. */
-  | { kind: "bucket"; presign: (key: string, seconds: number) => Promise<string> }
+  | { kind: "bucket"; link: (key: string) => Promise<Link> }
   /** Through this process. */
   | { kind: "folder"; receive: (key: string, content: Readable) => Promise<{ etag: string }> };
 
@@ -39,9 +37,8 @@ export class Uploads {
       const url = `/inbox?${new URLSearchParams({ key })}`;
       return { key, table, method: "PUT", url, expires: null };
     }
-    const expires = new Date(Date.now() + lifeSeconds * 1000).toISOString();
-    const url = await door.presign(key, lifeSeconds);
-    return { key, table, method: "PUT", url, expires };
+    const { url, expires } = await door.link(key);
+    return { key, table, method: "PUT", url, expires: expires.toISOString() };
   }
 
   /** Takes the file itself, where this process is the way in. The file is there when all of it is. */

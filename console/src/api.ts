@@ -34,6 +34,13 @@ export class Problem extends Error {
   }
 }
 
+/** A fault of the page itself is a problem, too. */
+export function problemOf(error: unknown): Problem {
+  return error instanceof Problem
+    ? error
+    : new Problem(0, "page", String((error as Error).message));
+}
+
 /** Kept until the tab is closed, and sent as a header: never in a URL. */
 const tokenKey = "millpond-token";
 export const token = {
@@ -114,6 +121,11 @@ export function pathOf(asked: Asked, format: string): string {
   return `/q/${encodeURIComponent(asked.saved)}?${new URLSearchParams({ ...asked.values, format })}`;
 }
 
+function posted(body: object): RequestInit {
+  const headers = { "content-type": "application/json" };
+  return { method: "POST", headers, body: JSON.stringify(body) };
+}
+
 async function sendQuestion(
   asked: Asked,
   format: string,
@@ -123,9 +135,7 @@ async function sendQuestion(
   const init = signal === undefined ? {} : { signal };
   if (asked.saved !== undefined) return await request(pathOf(asked, format), init, elsewhere);
   // By POST: a URL has no room for long SQL.
-  const body = JSON.stringify({ sql: asked.sql });
-  const headers = { "content-type": "application/json" };
-  const asking = { ...init, method: "POST", headers, body };
+  const asking = { ...init, ...posted({ sql: asked.sql }) };
   return await request(`/query?format=${format}`, asking, elsewhere);
 }
 
@@ -172,12 +182,7 @@ export async function download(
 
 /** Where a file may be put. */
 export async function offer(key: string, signal: AbortSignal): Promise<Offer> {
-  const answer = await request("/inbox", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ key }),
-    signal,
-  });
+  const answer = await request("/inbox", { ...posted({ key }), signal });
   return (await answer.json()) as Offer;
 }
 

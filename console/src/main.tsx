@@ -11,6 +11,7 @@ import {
   mostRows,
   Problem,
   pathOf,
+  problemOf,
   type Result,
   type ShownQuery,
   savedQueries,
@@ -55,8 +56,7 @@ function App() {
   const place = useRef<HTMLDivElement>(null);
 
   const failed = useCallback((error: unknown) => {
-    const problem =
-      error instanceof Problem ? error : new Problem(0, "page", String((error as Error).message));
+    const problem = problemOf(error);
     if (problem.status === 401) {
       token.clear();
       setAsksToken(true);

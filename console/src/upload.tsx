@@ -1,14 +1,15 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import { prefixes } from "../../app/contract.ts";
 import type { SourceOutcome, TableSummary } from "../../app/lake/reports.ts";
-import { acceptedEndings, acceptedNames } from "../../app/lake/source-key.ts";
-import { offer, Problem, send, sourceOutcome } from "./api.ts";
+import { acceptedEndings, acceptedNames, tableNamePattern } from "../../app/lake/source-key.ts";
+import { offer, type Problem, problemOf, send, sourceOutcome } from "./api.ts";
 import { bytes, duration, plural } from "./format.ts";
 
 type State =
   | { kind: "queued" }
   | { kind: "sending"; sent: number }
   | { kind: "waiting"; late: boolean }
-  | { kind: "rows"; rows: number; milliseconds: number }
+  | { kind: "rows"; table: string; rows: number; milliseconds: number }
   | { kind: "rejected"; rejection: NonNullable<SourceOutcome["rejection"]> }
   | { kind: "failed"; problem: Problem };
 
@@ -17,8 +18,6 @@ interface Item {
   file: File;
   /** The folder of the inbox. Undefined: the file's own name is the table's. */
   table: string | undefined;
-  /** Undefined until the server has said it. */
-  into: string | undefined;
   state: State;
 }
 
@@ -49,11 +48,10 @@ export function Upload({ tables, arrived }: { tables: TableSummary[]; arrived: (
     const stop = new AbortController();
     stops.current.set(id, stop);
     try {
-      const key = `inbox/${item.table === undefined ? "" : `${item.table}/`}${file.name}`;
+      const key = `${prefixes.inbox}${item.table === undefined ? "" : `${item.table}/`}${file.name}`;
       const sent = line.current.then(async () => {
         stop.signal.throwIfAborted();
         const place = await offer(key, stop.signal);
-        change(id, { into: place.table });
         return await send(
           place,
           file,
@@ -72,7 +70,7 @@ export function Upload({ tables, arrived }: { tables: TableSummary[]; arrived: (
       arrived();
     } catch (error) {
       if (stop.signal.aborted) setItems((before) => before.filter((one) => one.id !== id));
-      else change(id, { state: { kind: "failed", problem: asProblem(error) } });
+      else change(id, { state: { kind: "failed", problem: problemOf(error) } });
     } finally {
       stops.current.delete(id);
     }
@@ -82,7 +80,7 @@ export function Upload({ tables, arrived }: { tables: TableSummary[]; arrived: (
     const into = chosenTable.current === "" ? undefined : chosenTable.current;
     const added = [...files].map((file): Item => {
       ids.current += 1;
-      return { id: ids.current, file, table: into, into: undefined, state: { kind: "queued" } };
+      return { id: ids.current, file, table: into, state: { kind: "queued" } };
     });
     setItems((before) => [...added, ...before]);
     for (const item of added) void run(item);
@@ -185,7 +183,7 @@ export function Upload({ tables, arrived }: { tables: TableSummary[]; arrived: (
 }
 
 function Progress({ item, again }: { item: Item; again: (item: Item, table: string) => void }) {
-  const { state, file, into } = item;
+  const { state, file } = item;
   switch (state.kind) {
     case "queued":
       return <div class="quiet">waits</div>;
@@ -207,7 +205,8 @@ function Progress({ item, again }: { item: Item; again: (item: Item, table: stri
     case "rows":
       return (
         <div class="good">
-          {plural(state.rows, "row")} in {into}, {duration(state.milliseconds)} after the upload
+          {plural(state.rows, "row")} in {state.table}, {duration(state.milliseconds)} after the
+          upload
         </div>
       );
     case "rejected": {
@@ -235,7 +234,7 @@ function Progress({ item, again }: { item: Item; again: (item: Item, table: stri
               }}
             >
               <label>
-                Table <input name="table" required pattern="[a-z][a-z0-9_]{0,62}" />
+                Table <input name="table" required pattern={tableNamePattern.source} />
               </label>
               <button type="submit">Upload</button>
             </form>
@@ -255,14 +254,15 @@ async function comingOf(
   for (let pause = firstLookMs; ; pause = Math.min(lastLookMs, pause * 1.5)) {
     const found = await sourceOutcome(key, signal).catch((error: unknown) => {
       // A line that is cut for a moment is no answer; whoever may not ask has one.
-      if (signal.aborted || asProblem(error).status !== 0) throw error;
+      if (signal.aborted || problemOf(error).status !== 0) throw error;
       return undefined;
     });
     if (found?.rejection?.final && sameVersion(found.rejection.source.etag, etag)) {
       return { kind: "rejected", rejection: found.rejection };
     }
     if (found?.rows && sameVersion(found.rows.etag, etag)) {
-      return { kind: "rows", rows: found.rows.rows, milliseconds: Date.now() - since };
+      const { table, rows } = found;
+      return { kind: "rows", table, rows: rows.rows, milliseconds: Date.now() - since };
     }
     await new Promise((resolve) => setTimeout(resolve, pause));
     signal.throwIfAborted();
@@ -272,10 +272,4 @@ async function comingOf(
 /** HTTP's header has quotes around what a folder's ETag has not. */
 function sameVersion(one: string, other: string): boolean {
   return one.replaceAll('"', "") === other.replaceAll('"', "");
-}
-
-function asProblem(error: unknown): Problem {
-  return error instanceof Problem
-    ? error
-    : new Problem(0, "page", String((error as Error).message));
 }

@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { expect } from "chai";
 import puppeteer, { type Browser, type ElementHandle, type Page } from "puppeteer-core";
 import { environmentNames } from "../../app/contract.ts";
@@ -431,6 +432,15 @@ describe("the console, in Chromium", function () {
     } finally {
       await local.stop();
     }
+  });
+
+  it("is under 400 kB, packed", async () => {
+    const { html, files } = await readPage(path.join(folder, "console"));
+    const parts = [Buffer.from(html), ...[...files.values()].map(({ content }) => content)];
+
+    expect(files.size).to.equal(2);
+    const bytes = parts.reduce((sum, part) => sum + gzipSync(part).length, 0);
+    expect(bytes).to.be.within(50_000, 400_000);
   });
 
   it("broke no rule of its own, and threw nothing", () => {
