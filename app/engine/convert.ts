@@ -16,7 +16,7 @@ import type { ConvertRequest, ConvertResult } from "./protocol.ts";
 import { relateCsv } from "./relate-csv.ts";
 import { relateJson } from "./relate-json.ts";
 import { relateParquet } from "./relate-parquet.ts";
-import { type Column, type Relation, settled } from "./relation.ts";
+import { type Column, type Relation, sampleRows, settled } from "./relation.ts";
 import { checkPacking } from "./unpack.ts";
 
 /** Columns whose types one scan tries: DuckDB plans longer than it scans where there are many more. */
@@ -31,23 +31,36 @@ export async function convert(
   request: ConvertRequest,
 ): Promise<ConvertResult> {
   try {
-    const relation = withPartitions(await relate(connection, request), request.partitions ?? []);
-    await connection.run(`CREATE OR REPLACE TEMP VIEW source AS FROM ${relation.from}`);
-    try {
-      const [written, packing] = await Promise.allSettled([
-        writeExactly(connection, relation, request.output),
-        relation.unpacked ? undefined : checkPacking(request),
-      ]);
-      // Broken packing explains broken content, not the other way round.
-      if (packing.status === "rejected") throw packing.reason;
-      if (written.status === "rejected") throw written.reason;
-      return { rows: written.value };
-    } finally {
-      await connection.run("DROP VIEW IF EXISTS source");
-    }
+    const relation = await relate(connection, request);
+    const [written, packing] = await Promise.allSettled([
+      writeRelation(connection, relation, request),
+      relation.unpacked ? undefined : checkPacking(request),
+    ]);
+    // Broken packing explains broken content, not the other way round.
+    if (packing.status === "rejected") throw packing.reason;
+    if (written.status === "rejected") throw written.reason;
+    return { rows: written.value };
   } catch (error) {
     throw asSourceError(error, request);
   }
+}
+
+/** Writes a source as it was read, or in the other way that there is where this one does not hold. */
+async function writeRelation(
+  connection: DuckDBConnection,
+  relation: Relation,
+  request: ConvertRequest,
+): Promise<number> {
+  const { from, columns, otherwise } = withPartitions(relation, request.partitions ?? []);
+  await connection.run(`CREATE OR REPLACE TEMP VIEW source AS FROM ${from}`);
+  try {
+    return await writeExactly(connection, columns, request.output, otherwise === undefined);
+  } catch (error) {
+    if (otherwise === undefined || !messageOf(error).includes(inexactMarker)) throw error;
+  } finally {
+    await connection.run("DROP VIEW IF EXISTS source");
+  }
+  return await writeRelation(connection, await otherwise(), request);
 }
 
 /** The columns of the file, and after them those that its folders give. */
@@ -103,25 +116,26 @@ function relate(connection: DuckDBConnection, request: ConvertRequest): Promise<
 /**
  * Writes the Parquet file: first with the types that the start of the source proposes, checked value by value; where
  * one would change, with types from all of it.
+ * @param mend whether it is written once more where a value would change, or fails with the marker
  */
 async function writeExactly(
   connection: DuckDBConnection,
-  relation: Relation,
+  columns: readonly Column[],
   output: string,
+  mend: boolean,
 ): Promise<number> {
-  const { columns } = relation;
   const types = columns.map(({ proposal }) =>
     proposal.kind === "type" ? proposal.type : undefined,
   );
   const unsure = columns.flatMap(({ proposal }, i) => (proposal.kind === "unsure" ? [i] : []));
-  await chooseTypes(connection, columns, unsure, types);
+  await chooseTypes(connection, columns, unsure, types, "the first rows");
   try {
     return await write(connection, columns, types, output);
   } catch (error) {
-    if (!messageOf(error).includes(inexactMarker)) throw error;
+    if (!mend || !messageOf(error).includes(inexactMarker)) throw error;
   }
   const failing = await findInexact(connection, columns, types);
-  await chooseTypes(connection, columns, failing, types);
+  await chooseTypes(connection, columns, failing, types, "all rows");
   return await write(connection, columns, types, output);
 }
 
@@ -141,31 +155,79 @@ async function findInexact(
   return typed.filter((_, i) => held?.[i] === false).map(({ index }) => index);
 }
 
-/** Sets the types of some columns, by index, from all their values. */
+/**
+ * Sets the types of some columns, by index.
+ * @param from where a column's values in the first rows choose, they do, and the others are checked as they are written;
+ * or all are asked
+ */
 async function chooseTypes(
   connection: DuckDBConnection,
   columns: readonly Column[],
   indexes: readonly number[],
   types: (ExactType | undefined)[],
+  from: "the first rows" | "all rows",
 ): Promise<void> {
   for (let start = 0; start < indexes.length; start += columnsPerScan) {
-    const some = indexes.slice(start, start + columnsPerScan);
-    const facts = some.flatMap((index) => {
-      const { expression, rungs } = columns[index] as Column;
-      return [
-        `count(${trimmed(expression)})`,
-        ...rungs.map((rung) => allSurvive(expression, rung)),
-      ];
+    const some = indexes.slice(start, start + columnsPerScan).map((index) => ({
+      index,
+      column: columns[index] as Column,
+    }));
+    const first = await tryTypes(
+      connection,
+      `(FROM source LIMIT ${sampleRows})`,
+      some.map(({ column }) => column),
+    );
+    const open = some.flatMap(({ index, column }, i) => {
+      const { fits, values } = first.columns[i] as Tried;
+      const choice = chooseType(column.rungs, fits, values);
+      types[index] = choice.type;
+      // What falls at the first rows, as most types do, need not be tried on all the others.
+      const rungs = column.rungs.filter(({ name }) => fits.has(name));
+      const settled = rungs.length === 0 || (from === "the first rows" && !choice.open);
+      return settled ? [] : [{ index, column: { ...column, rungs } }];
     });
-    const seen = await connection.runAndReadAll(`SELECT ${facts.join(", ")} FROM source`);
-    const values = (seen.getRowsJS()[0] ?? []).values();
-    for (const index of some) {
-      const { rungs } = columns[index] as Column;
-      const count = Number(values.next().value);
-      const fits = new Set(rungs.filter(() => values.next().value === true).map((r) => r.name));
-      types[index] = chooseType(rungs, fits, count);
+    if (open.length === 0 || first.rows < sampleRows) continue;
+    const last = await tryTypes(
+      connection,
+      "source",
+      open.map(({ column }) => column),
+    );
+    for (const [i, { index, column }] of open.entries()) {
+      const { fits, values } = last.columns[i] as Tried;
+      types[index] = chooseType(column.rungs, fits, values).type;
     }
   }
+}
+
+/** What was tried of a column. */
+interface Tried {
+  /** Neither NULL nor empty. */
+  values: number;
+  /** The names of the rungs that hold for all. */
+  fits: Set<string>;
+}
+
+/** Which rungs hold for all values in `from`. */
+async function tryTypes(
+  connection: DuckDBConnection,
+  from: string,
+  columns: readonly Column[],
+): Promise<{ rows: number; columns: Tried[] }> {
+  const facts = columns.flatMap(({ expression, rungs }) => [
+    `count(${trimmed(expression)})`,
+    ...rungs.map((rung) => allSurvive(expression, rung)),
+  ]);
+  const seen = await connection.runAndReadAll(`SELECT count(*), ${facts.join(", ")} FROM ${from}`);
+  const values = (seen.getRowsJS()[0] ?? []).values();
+  const next = () => values.next().value;
+  return {
+    rows: Number(next()),
+    columns: columns.map(({ rungs }) => ({
+      values: Number(next()),
+      // Of no value at all nothing is false.
+      fits: new Set(rungs.filter(() => next() !== false).map(({ name }) => name)),
+    })),
+  };
 }
 
 async function write(

@@ -4,13 +4,11 @@ import { quoteIdentifier, quoteLiteral } from "../query/quote.ts";
 import type { NamedType } from "./columns-of.ts";
 import { detectDelimiter, fieldsOfFirstRecord } from "./delimiter.ts";
 import type { ConvertRequest } from "./protocol.ts";
-import { type Relation, settled } from "./relation.ts";
+import { type Relation, sampleRows, settled } from "./relation.ts";
 import { readHead } from "./unpack.ts";
 
 /** A file of more columns than this keeps them as text, as planning takes time by the square of their number. */
 const mostTypedColumns = 1000;
-/** Rows that a type is proposed from; as many as DuckDB's detection reads. */
-const sampleRows = 20_480;
 
 /** CSV and TSV: every column is read as text, and gets a type that none of its values suffers by. */
 export async function relateCsv(
@@ -76,7 +74,8 @@ async function openColumns(
   const temporal = found.some(({ type }) => /^(DATE|TIMESTAMP)/.test(type));
   const facts = found.flatMap(({ name, type }) => {
     const id = quoteIdentifier(name);
-    const days = temporal && ["VARCHAR", "DATE", "TIMESTAMP"].includes(type);
+    // Those it found to be days hold up to the check of each value.
+    const days = temporal && ["VARCHAR", "TIMESTAMP"].includes(type);
     return [
       `count(${id})`,
       days ? `bool_and(regexp_full_match(${id}, ${quoteLiteral(dayPattern)}))` : "false",

@@ -1,3 +1,4 @@
+import fs from "node:fs/promises";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import {
   type ExactType,
@@ -5,9 +6,11 @@ import {
   mixedRungs,
   numberRungs,
   type Proposal,
+  plainText,
   proposedRung,
   stringRungs,
   unsure,
+  valueRungs,
 } from "../lake/exact-types.ts";
 import { emptyFile } from "../lake/source-error.ts";
 import { quoteIdentifier, quoteLiteral } from "../query/quote.ts";
@@ -16,36 +19,101 @@ import type { ConvertRequest } from "./protocol.ts";
 import { type Relation, settled } from "./relation.ts";
 import { byteOrderMark, readHead, withoutMark } from "./unpack.ts";
 
-/** JSON: DuckDB reads the types from the whole file, and what it would change is read as text. */
+/** Bytes of a file from which its start proposes: a smaller one is read as a whole in no time. */
+const sampledFromBytes = 1024 * 1024;
+
+/** A JSON source, as DuckDB's readers take it. */
+interface JsonSource {
+  /** SQL of its path. */
+  path: string;
+  /** SQL of what is known of it, for each reader. */
+  options: string;
+  /** Whether it is an unpacked copy. */
+  unpacked: boolean;
+}
+
+/**
+ * JSON: what the start of a large file proposes, as far as each record and each value bears it out. Else DuckDB reads the
+ * types from the whole file, by one thread and for longer than the conversion itself.
+ */
 export async function relateJson(
   connection: DuckDBConnection,
   request: ConvertRequest,
 ): Promise<Relation> {
   const head = await readHead(request.source, request.compression);
-  const marked = head.startsWith(byteOrderMark);
-  const source = quoteLiteral(marked ? await withoutMark(request) : request.source);
+  const unpacked = head.startsWith(byteOrderMark);
+  const file = unpacked ? await withoutMark(request) : request.source;
   const shape = request.format === "ndjson" ? "newline_delimited" : "auto";
-  const packed = !marked && request.compression !== "none";
-  const packing = packed ? request.compression : "uncompressed";
+  const packing = unpacked || request.compression === "none" ? "uncompressed" : request.compression;
+  const source: JsonSource = {
+    path: quoteLiteral(file),
+    options: `compression='${packing}', format='${shape}'`,
+    unpacked,
+  };
+  const { size } = await fs.stat(file);
+  const sampled = size < sampledFromBytes ? undefined : await relateBySample(connection, source);
+  if (sampled === undefined) return await relateAsWhole(connection, source);
+  return { ...sampled, otherwise: () => relateAsWhole(connection, source) };
+}
+
+/**
+ * A source by the types of its first records. Undefined where they do not tell, or where a later record has another
+ * key. Numbers are read as they are written, so that a string or a truth among them is seen.
+ */
+async function relateBySample(
+  connection: DuckDBConnection,
+  { path, options, unpacked }: JsonSource,
+): Promise<Relation | undefined> {
+  try {
+    const found = await columnsOf(connection, `read_json(${path}, ${options})`);
+    const columns = found.map(sampledColumn).filter((column) => column !== undefined);
+    if (columns.length < found.length) return undefined;
+    const names = found.map(({ name }) => quoteLiteral(name));
+    const struct = columns.map(({ readAs }, index) => `${names[index]}: '${readAs}'`);
+    const keys = `[${names.join(", ")}]`;
+    // Nearly every record has the keys of the first in the same order, which is quick to see.
+    const known =
+      `CASE WHEN json_keys(json) = ${keys} THEN true ELSE json_type(json) = 'OBJECT' ` +
+      `AND list_has_all(${keys}, json_keys(json)) AND list_unique(json_keys(json)) = len(json_keys(json)) END`;
+    const [row] = (
+      await connection.runAndReadAll(
+        `SELECT bool_and(${known}) FROM read_json_objects(${path}, ${options})`,
+      )
+    ).getRowsJS();
+    if (row?.[0] !== true) return undefined;
+    return {
+      from: `read_json(${path}, ${options}, records=true, columns={${struct.join(", ")}})`,
+      columns: columns.map(({ column }) => column),
+      unpacked,
+    };
+  } catch {
+    // Whatever is wrong with the file, reading all of it says it best.
+    return undefined;
+  }
+}
+
+async function relateAsWhole(
+  connection: DuckDBConnection,
+  { path, options, unpacked }: JsonSource,
+): Promise<Relation> {
   // From a sample, a key that first stands after it would be dropped without a word: read all of it.
-  const read = `compression='${packing}', format='${shape}'`;
-  const whole = `${read}, sample_size=-1`;
-  const found = await columnsOf(connection, `read_json(${source}, ${whole})`);
+  const whole = `${options}, sample_size=-1`;
+  const found = await columnsOf(connection, `read_json(${path}, ${whole})`);
   if (found.length === 1 && found[0]?.type === "JSON" && found[0].name === "json") {
-    const any = await connection.runAndReadAll(`FROM read_json(${source}, ${whole}) LIMIT 1`);
+    const any = await connection.runAndReadAll(`FROM read_json(${path}, ${whole}) LIMIT 1`);
     if (any.currentRowCount === 0) throw emptyFile("the file holds no record");
   }
   const names = found.map(({ name }) => name);
-  const objects = `read_json_objects(${source}, ${read})`;
+  const objects = `read_json_objects(${path}, ${options})`;
   if (!(await namesAreKeys(connection, names, objects))) {
-    return { ...(await relateByKey(connection, objects)), unpacked: marked };
+    return { ...(await relateByKey(connection, objects)), unpacked };
   }
   const columns = found.map(jsonColumn);
   const struct = columns.map((c) => `${quoteLiteral(c.column.name)}: ${quoteLiteral(c.readAs)}`);
   return {
-    from: `read_json(${source}, ${read}, columns={${struct.join(", ")}})`,
+    from: `read_json(${path}, ${options}, columns={${struct.join(", ")}})`,
     columns: columns.map((c) => c.column),
-    unpacked: marked,
+    unpacked,
   };
 }
 
@@ -102,6 +170,34 @@ async function relateByKey(connection: DuckDBConnection, objects: string): Promi
       proposal: unsure,
     })),
   };
+}
+
+/**
+ * How a key becomes a column of the type that the start of a source has for it, whose every value the conversion checks.
+ * Undefined for types whose values can't be checked one by one: lists, objects, and what holds nothing so far.
+ */
+function sampledColumn({ name, type }: NamedType) {
+  const expression = `${quoteIdentifier(name)}::VARCHAR`;
+  const column = (
+    readAs: "JSON" | "VARCHAR",
+    rungs: readonly ExactType[],
+    proposal: Proposal = unsure,
+  ) => ({ readAs, column: { name, expression, rungs, proposal } });
+  switch (type) {
+    case "BIGINT":
+    case "DOUBLE":
+    case "BOOLEAN":
+      return column("JSON", valueRungs, proposedRung(type, null));
+    case "VARCHAR":
+    case "UUID":
+      return column("VARCHAR", [plainText], { kind: "type", type: plainText });
+    case "DATE":
+    case "TIME":
+    case "TIMESTAMP":
+      return column("VARCHAR", [...stringRungs, plainText]);
+    default:
+      return undefined;
+  }
 }
 
 /** How one key of a JSON source becomes a column. */

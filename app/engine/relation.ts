@@ -7,6 +7,8 @@ export interface Relation {
   columns: Column[];
   /** The source was unpacked as a whole, so its packing is known to be sound. @default false */
   unpacked?: boolean;
+  /** The source in another way, where a value does not bear out what its start proposes. @default - types from all values */
+  otherwise?: () => Promise<Relation>;
 }
 
 export interface Column {
@@ -21,3 +23,6 @@ export interface Column {
 
 /** For a column whose type is what its expression has. */
 export const settled: Proposal = { kind: "type", type: undefined };
+
+/** Rows that a type is proposed from; as many as DuckDB's detection reads. */
+export const sampleRows = 20_480;

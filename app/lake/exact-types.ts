@@ -7,7 +7,7 @@ import { quoteLiteral } from "../query/quote.ts";
  * DuckDB's own inference reads the start of a file, and a later value that doesn't fit changes silently where it can be
  * cast: 1.5 in a BIGINT column becomes 2, 00501 becomes 501, a timestamp in a DATE column loses its time. Reading the
  * whole file first takes 2.5 to 3 times as long. Here the start of the file only proposes, and the conversion itself checks
- * every value as it goes (1.3 times as long); see docs/decisions/0003-exact-types.md.
+ * every value as it goes (1.1 times as long); see docs/decisions/0003-exact-types.md.
  */
 
 /** A type that a column of text may get. */
@@ -175,6 +175,23 @@ export const mixedRungs: readonly ExactType[] = [
   },
 ];
 
+const noBracketFirst = (text: string) => `ascii(${text}) NOT IN (ascii('['), ascii('{'))`;
+
+/**
+ * JSON strings that are read as such. The readers of DuckDB make text of a list or an object where a string is asked
+ * for, which text that looks like one can't be told from.
+ */
+export const plainText: ExactType = {
+  name: "plain text",
+  type: "VARCHAR",
+  survives: noBracketFirst,
+  usually: noBracketFirst,
+  value: (text) => text,
+};
+
+/** For JSON numbers and truths as they are written. */
+export const valueRungs: readonly ExactType[] = [boolean, bigint, double];
+
 /** For JSON values as they are written: strings in quotes, numbers without. */
 export const jsonRungs: readonly ExactType[] = [boolean, bigint, decimal38, double, ...mixedRungs];
 
@@ -194,15 +211,16 @@ export function proposedRung(type: string, dateFormat: string | null): Proposal 
   return { kind: "type", type: textRungs.find((rung) => rung.name === type) };
 }
 
-/** What a column was found to be. `undefined` means text. */
-export type Choice =
-  | { kind: "type"; type: ExactType | undefined }
-  /** The values seen allow no choice: none is there, or 03/04/2024 may be March or April. */
-  | { kind: "open" };
+/** What values say of a column's type. */
+export interface Choice {
+  /** The type, if there are no other values. Undefined means text. */
+  type: ExactType | undefined;
+  /** Whether more values may lead to a type where these do not: none is there, or 03/04/2024 may be March or April. */
+  open: boolean;
+}
 
 /**
- * Chooses from what held for all values: the first rung that fits. Undefined, which means text, where none does, where
- * there is no value, and where 03/04/2024 may be March or April.
+ * Chooses from what held for all values: the first rung that fits.
  * @param fits the names of the rungs that every value survives
  * @param values how many values there were, NULL and empty ones left out
  */
@@ -210,10 +228,10 @@ export function chooseType(
   rungs: readonly ExactType[],
   fits: ReadonlySet<string>,
   values: number,
-): ExactType | undefined {
-  if (values === 0) return rungs.find((rung) => rung.type === "VARCHAR");
-  if (fits.has(monthFirst.name) && fits.has(dayFirst.name)) return undefined;
-  return rungs.find((rung) => fits.has(rung.name));
+): Choice {
+  if (values === 0) return { type: rungs.find((rung) => rung.type === "VARCHAR"), open: true };
+  if (fits.has(monthFirst.name) && fits.has(dayFirst.name)) return { type: undefined, open: true };
+  return { type: rungs.find((rung) => fits.has(rung.name)), open: false };
 }
 
 /** The message that a conversion ends with when a value would change; the number is the column's, from 0. */

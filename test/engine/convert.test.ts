@@ -174,6 +174,15 @@ describe("convert", () => {
       });
     }
 
+    it("reads days in the order that the last of many tells", async () => {
+      const source = `v,w\n${"03/04/2024,31.12.1980\n".repeat(many)}25/04/2024,31.12.1980\n`;
+
+      const { types, values } = await converted(source);
+
+      expect(types).to.deep.equal({ v: "DATE", w: "DATE" });
+      expect(values[0]).to.deep.equal(["2024-04-03", "1980-12-31"]);
+    });
+
     it("changes no value, whatever the columns hold", async () => {
       // What a typed column may spell in another way: padding, "1.50", "1e3", a date with slashes.
       const cell = fc.oneof(
@@ -458,6 +467,68 @@ describe("convert", () => {
         "{'d': 03-04-2024, 't': '10:00:00.1234567', 'u': C2B0AD1E-1F5A-4B8E-9B1E-111111111111, 'z': '2024-01-02T03:04:05+02:00'}",
       );
     });
+
+    // The start of a large file proposes; a small one is read as a whole.
+    const later: [what: string, early: string, last: string][] = [
+      ["a fraction", "1", "1.5"],
+      ["a whole number of 20 digits", "1", "12345678901234567890"],
+      ["a whole number of 20 digits beside fractions", "1.5", "12345678901234567890"],
+      ["minus zero", "1", "-0"],
+      ["a string of digits", "1", '"1"'],
+      ["a truth", "1", "true"],
+      ["a string of a truth", "true", '"true"'],
+      ["a fraction in a string", "1.5", '"2.5"'],
+      ["an object", '"x"', '{"k":"x"}'],
+      ["a list", '"x"', '["x"]'],
+      ["a string like an object", '"x"', '"{}"'],
+      ["an empty string", '"x"', '""'],
+      ["a number among strings", '"x"', "7.5"],
+      ["a text among days", '"2024-02-29"', '"soon"'],
+      ["a day written in another way", '"2024-02-29"', '"03-04-2024"'],
+      ["a list among days", '"2024-02-29"', "[1]"],
+      ["a zone", '"2024-01-02 03:04:05"', '"2024-01-02T03:04:05+02:00"'],
+      ["a text among UUIDs", '"c2b0ad1e-1f5a-4b8e-9b1e-111111111111"', '"x"'],
+      ["a null", '"x"', "null"],
+      ["the first value", "null", "7"],
+      ["a second kind in a list", "[1]", '["x"]'],
+      ["another key inside", '{"a":1}', '{"b":2}'],
+    ];
+    for (const [what, early, last] of later) {
+      it(`reads ${what} after ${many} records as it does after one`, async () => {
+        const records = (count: number) =>
+          `${`{"v":${early},"w":"${"x".repeat(30)}"}\n`.repeat(count)}{"w":"y","v":${last}}\n`;
+
+        const [few, all] = [
+          await converted(records(1), "ndjson"),
+          await converted(records(many), "ndjson"),
+        ];
+
+        expect(all.rows).to.equal(many + 1);
+        expect(all.types).to.deep.equal(few.types);
+        expect([all.values[0], all.values.at(-1)]).to.deep.equal(few.values);
+      });
+    }
+
+    const others: [what: string, record: string][] = [
+      ["another key", '{"a":2,"b":"y","late":1}'],
+      ["a key in other letters", '{"A":2,"b":"y"}'],
+      ["no key at all", "{}"],
+      ["a key less", '{"b":"y"}'],
+    ];
+    for (const [what, record] of others) {
+      it(`reads a record with ${what} after ${many} records as it does after one`, async () => {
+        const records = (count: number) =>
+          `${`{"a":1,"b":"${"x".repeat(30)}"}\n`.repeat(count)}${record}\n`;
+
+        const [few, all] = [
+          await converted(records(1), "ndjson"),
+          await converted(records(many), "ndjson"),
+        ];
+
+        expect(all.types).to.deep.equal(few.types);
+        expect([all.values[0], all.values.at(-1)]).to.deep.equal(few.values);
+      });
+    }
 
     it(`keeps a key that first comes after ${many} records`, async () => {
       const source = `${'{"a":1}\n'.repeat(many)}{"a":1,"late":7}\n`;
