@@ -10,6 +10,7 @@ import {
   DuckDBDecimalType,
   DuckDBListType,
   DuckDBMapType,
+  type DuckDBPreparedStatement,
   type DuckDBResult,
   DuckDBStructType,
   type DuckDBType,
@@ -46,9 +47,31 @@ import { readTable } from "./read-table.ts";
 
 /** Parses a caller's SQL and holds it against the policy. Runs nothing of it. */
 export async function review(connection: DuckDBConnection, sql: string): Promise<ReviewResult> {
+  return (await reviewed(connection, sql)).result;
+}
+
+/** SQL that the policy lets pass. */
+interface Reviewed {
+  tree: unknown;
+  result: ReviewResult;
+}
+
+/** What passed, by its text: it says the same each time, and most callers ask the same again. The oldest is first. */
+const passed = new Map<string, Reviewed>();
+const mostPassed = 200;
+/** Longer SQL is not kept, as its tree is many times as large. */
+const longestKept = 4096;
+
+async function reviewed(connection: DuckDBConnection, sql: string): Promise<Reviewed> {
+  const before = passed.get(sql);
+  if (before !== undefined) return before;
   const tree = await parse(connection, sql);
   try {
-    return reviewSql(tree);
+    const one = { tree, result: reviewSql(tree) };
+    if (sql.length > longestKept) return one;
+    if (passed.size >= mostPassed) passed.delete(passed.keys().next().value as string);
+    passed.set(sql, one);
+    return one;
   } catch (error) {
     if (!(error instanceof MillpondError) || error.code !== "function-unknown") throw error;
     throw await withNearest(connection, error);
@@ -173,16 +196,18 @@ export async function answer(
   request: QueryRequest,
 ): Promise<QueryResult> {
   // Once more, and first of all: whatever asked, nothing runs that was not reviewed, over any other table.
-  const tree = await parse(connection, request.sql);
-  const { tables } = reviewSql(tree);
+  const { tree, result } = await reviewed(connection, request.sql);
+  const { tables } = result;
   const unnamed = tables.find((name) => request.tables.every((table) => table.name !== name));
   if (unnamed !== undefined) {
     throw new MillpondError("table-unknown", `there is no table ${unnamed}`);
   }
   const query = await withoutSemicolons(connection, request.sql, tree);
-  // Of a worker that ended while it wrote this answer.
-  await fs.rm(request.output, { force: true });
-  await nameTables(connection, request.tables);
+  await Promise.all([
+    // Of a worker that ended while it wrote this answer.
+    fs.rm(request.output, { force: true }),
+    nameTables(connection, request.tables),
+  ]);
   try {
     const source = sourceOf(query);
     const columns = await resultColumns(connection, source, request.parameters);
@@ -208,13 +233,30 @@ async function resultColumns(
   source: string,
   parameters: Parameters,
 ): Promise<ResultColumn[]> {
-  const empty = await runWith(connection, `SELECT * FROM ${source} LIMIT 0`, parameters);
+  const query = `SELECT * FROM ${source}`;
+  const statement = await prepare(connection, query, parameters);
+  try {
+    if (statement.parameterCount === 0) {
+      return Array.from({ length: statement.columnCount }, (_, index) => {
+        const name = statement.columnName(index);
+        return { name, type: typeAt(statement, index, name) };
+      });
+    }
+  } finally {
+    statement.destroySync();
+  }
+  // What types it has may hang on what its parameters are.
+  const empty = await runWith(connection, `${query} LIMIT 0`, parameters);
   return empty.columnNames().map((name, index) => ({ name, type: typeAt(empty, index, name) }));
 }
 
-function typeAt(result: DuckDBResult, index: number, name: string): DuckDBType {
+function typeAt(
+  source: DuckDBResult | DuckDBPreparedStatement,
+  index: number,
+  name: string,
+): DuckDBType {
   try {
-    return result.columnType(index);
+    return source.columnType(index);
   } catch (error) {
     // TYPE has no place in DuckDB's interface for programs.
     const message = `the column ${name} is of a type that no answer can have: ${messageOf(error)}; cast it, as in x::VARCHAR`;
@@ -298,26 +340,41 @@ function columnType(type: DuckDBType): ColumnType {
   return { kind: "plain", name: type.alias ?? type.toString() };
 }
 
-/** Prepares, binds and runs. */
-async function runWith(connection: DuckDBConnection, sql: string, parameters: Parameters) {
+/** Prepares what the parameters must fit. */
+async function prepare(
+  connection: DuckDBConnection,
+  sql: string,
+  parameters: Parameters,
+): Promise<DuckDBPreparedStatement> {
   const statement = await connection.prepare(sql);
   try {
     checkParameters(statement.parameterCount, (i) => statement.parameterName(i), parameters);
-    if (statement.parameterCount > 0) {
-      const entries = Object.entries(parameters).map(
-        ([name, value]) => [name, boundValue(value)] as const,
+    return statement;
+  } catch (error) {
+    statement.destroySync();
+    throw error;
+  }
+}
+
+/** Binds and runs what was prepared before for its columns, so that the parameters are known to fit. */
+async function runWith(connection: DuckDBConnection, sql: string, parameters: Parameters) {
+  const entries = Object.entries(parameters).map(
+    ([name, value]) => [name, boundValue(value)] as const,
+  );
+  // DuckDB would plan it twice.
+  if (entries.length === 0) return await connection.run(sql);
+  const statement = await prepare(connection, sql, parameters);
+  try {
+    if (Array.isArray(parameters)) {
+      statement.bind(
+        entries.map(([, { value }]) => value),
+        entries.map(([, { type }]) => type),
       );
-      if (Array.isArray(parameters)) {
-        statement.bind(
-          entries.map(([, { value }]) => value),
-          entries.map(([, { type }]) => type),
-        );
-      } else {
-        statement.bind(
-          Object.fromEntries(entries.map(([name, { value }]) => [name, value])),
-          Object.fromEntries(entries.map(([name, { type }]) => [name, type])),
-        );
-      }
+    } else {
+      statement.bind(
+        Object.fromEntries(entries.map(([name, { value }]) => [name, value])),
+        Object.fromEntries(entries.map(([name, { type }]) => [name, type])),
+      );
     }
     return await statement.run();
   } finally {
