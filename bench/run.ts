@@ -3,18 +3,21 @@ import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { columnsText } from "../cli/text.ts";
+import { answers } from "./cases/answers.ts";
+import { clickbench } from "./cases/clickbench.ts";
 import { ingest } from "./cases/ingest.ts";
-import { type Benchmark, type Line, machine, type Spread } from "./harness.ts";
+import { latency } from "./cases/latency.ts";
+import { type Benchmark, type Line, machine } from "./harness.ts";
 
 /**
  * How far Millpond is from the least that the same work takes, each in one run of both.
  *
  *   npm run bench [-- <name>…] [--runs 5] [--megabytes 100]
  */
-const benchmarks: Readonly<Record<string, Benchmark>> = { ingest };
-const usage = `usage: npm run bench [-- <${Object.keys(benchmarks).join("|")}>… --runs 5 --megabytes 100]\n`;
+const benchmarks: Readonly<Record<string, Benchmark>> = { ingest, answers, latency, clickbench };
+const usage = `usage: npm run bench [-- <${Object.keys(benchmarks).join("|")}>… --runs 5 --megabytes 100 --quick]\n`;
 
-const { names, runs, megabytes } = readArguments();
+const { names, runs, megabytes, quick } = readArguments();
 process.stdout.write(`machine: ${machine()}\n`);
 const progress = (text: string) => {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
@@ -24,27 +27,33 @@ for (const name of names) {
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-bench-"));
   try {
     const benchmark = benchmarks[name] as Benchmark;
-    for await (const line of benchmark({ folder, runs, megabytes, progress })) lines.push(line);
+    for await (const line of benchmark({ folder, runs, megabytes, quick, progress })) {
+      lines.push(line);
+    }
   } finally {
     await fs.rm(folder, { recursive: true, force: true });
   }
 }
 progress("");
-const spread = ({ least, median, most }: Spread) =>
-  `${Math.round(median)} ms (${Math.round(least)} to ${Math.round(most)})`;
 process.stdout.write(
-  `${columnsText([
-    ["what", "floor", "Millpond", "ratio", "goal", ""],
-    ...lines.map(({ what, floor, millpond, ratio, goal, reached }) => [
-      what,
-      spread(floor),
-      spread(millpond),
-      ratio.toFixed(2),
-      goal,
-      reached ? "reached" : "missed",
-    ]),
-  ])}\n`,
+  `${columnsText([["what", "beside", "floor", "Millpond", "ratio", "goal", "", ""], ...lines.map(row)])}\n`,
 );
+
+function row({ what, beside, unit, floor, millpond, ratio, goal, reached, also }: Line) {
+  const digits = millpond.median < 20 ? 1 : 0;
+  const spread = ({ least, median, most }: Line["floor"]) =>
+    `${median.toFixed(digits)} ${unit} (${least.toFixed(digits)} to ${most.toFixed(digits)})`;
+  return [
+    what,
+    beside,
+    spread(floor),
+    spread(millpond),
+    ratio.toFixed(2),
+    goal ?? "",
+    reached === undefined ? "" : reached ? "reached" : "missed",
+    also.join("; "),
+  ];
+}
 
 function readArguments() {
   try {
@@ -53,6 +62,7 @@ function readArguments() {
       options: {
         runs: { type: "string", default: "5" },
         megabytes: { type: "string", default: "100" },
+        quick: { type: "boolean", default: false },
         help: { type: "boolean" },
       },
     });
@@ -70,6 +80,7 @@ function readArguments() {
       names: positionals.length > 0 ? positionals : Object.keys(benchmarks),
       runs: number("runs"),
       megabytes: number("megabytes"),
+      quick: values.quick,
     };
   } catch (error) {
     process.stderr.write(`error: ${(error as Error).message}\n${usage}`);

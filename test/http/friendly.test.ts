@@ -92,7 +92,7 @@ describe("what people ask", function () {
     const settings = readSettings({ [environmentNames.store]: folder });
     pond = await openPond(settings, createLogger({ environment: { LOG_LEVEL: "fatal" } }));
     plain = await (await DuckDBInstance.create(":memory:")).connect();
-    for (const [name, sql] of Object.entries({ ...tpchTables, hits })) {
+    for (const [name, sql] of Object.entries({ ...tpchTables, hits: hits(20_000) })) {
       const file = path.join(folder, "lake", name, "made.parquet");
       await fs.mkdir(path.dirname(file), { recursive: true });
       await plain.run(`COPY (${sql}) TO '${file}' (FORMAT parquet)`);
