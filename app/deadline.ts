@@ -9,8 +9,9 @@ export async function before<T>(deadline: number | undefined, promise: Promise<T
   if (deadline === undefined) return await promise;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    const error = new MillpondError("deadline", "time is up: the files could not be read in time");
-    timer = setTimeout(() => reject(error), Math.max(0, deadline - Date.now()));
+    const message = "time is up: the files could not be read in time";
+    const timeIsUp = () => reject(new MillpondError("deadline", message));
+    timer = setTimeout(timeIsUp, Math.max(0, deadline - Date.now()));
   });
   // Whoever waits hears of it; late is late only once.
   promise.catch(() => {});

@@ -77,7 +77,7 @@ export async function openPond(
 
   // Two engines, so that neither may touch what the other needs: the one that reads strangers' files sees no table,
   // and no network; the one that runs strangers' SQL no inbox.
-  const copiesMiB = remote === undefined ? 0 : Math.floor(settings.diskMiB / 4);
+  const copiesMiB = Math.floor(settings.diskMiB / 4);
   const engine = (
     name: string,
     allowedDirectories: string[],
@@ -106,13 +106,11 @@ export async function openPond(
     processMiB: settings.memoryMiB,
   });
 
-  const copies =
-    remote === undefined
-      ? undefined
-      : new PinnedCopies(store, folders.copies, {
-          objectBytes: largestCopyBytes,
-          totalBytes: copiesMiB * mebibyte,
-        });
+  // In a folder they are second names, whatever the size: only what was replaced since takes room.
+  const copies = new PinnedCopies(store, folders.copies, {
+    objectBytes: remote === undefined ? Number.POSITIVE_INFINITY : largestCopyBytes,
+    totalBytes: copiesMiB * mebibyte,
+  });
   const catalog = new Catalog(store, queryEngine, copies);
   const guard = await guardFrom(settings, given);
 

@@ -1,4 +1,4 @@
-import fs from "node:fs/promises";
+import fs from "node:fs";
 import {
   BIGINT,
   BOOLEAN,
@@ -21,6 +21,7 @@ import {
   SQLNULL,
   VARCHAR,
 } from "@duckdb/node-api";
+import { BoundedMap } from "../bounded-map.ts";
 import { MillpondError, messageOf } from "../errors.ts";
 import { allowed, type CalledFor } from "../query/functions.ts";
 import { quoteIdentifier, quoteLiteral } from "../query/quote.ts";
@@ -56,9 +57,8 @@ interface Reviewed {
   result: ReviewResult;
 }
 
-/** What passed, by its text: it says the same each time, and most callers ask the same again. The oldest is first. */
-const passed = new Map<string, Reviewed>();
-const mostPassed = 200;
+/** What passed, by its text: it says the same each time, and most callers ask the same again. */
+const passed = new BoundedMap<string, Reviewed>(200);
 /** Longer SQL is not kept, as its tree is many times as large. */
 const longestKept = 4096;
 
@@ -68,9 +68,7 @@ async function reviewed(connection: DuckDBConnection, sql: string): Promise<Revi
   const tree = await parse(connection, sql);
   try {
     const one = { tree, result: reviewSql(tree) };
-    if (sql.length > longestKept) return one;
-    if (passed.size >= mostPassed) passed.delete(passed.keys().next().value as string);
-    passed.set(sql, one);
+    if (sql.length <= longestKept) passed.set(sql, one);
     return one;
   } catch (error) {
     if (!(error instanceof MillpondError) || error.code !== "function-unknown") throw error;
@@ -203,21 +201,23 @@ export async function answer(
     throw new MillpondError("table-unknown", `there is no table ${unnamed}`);
   }
   const query = await withoutSemicolons(connection, request.sql, tree);
-  await Promise.all([
-    // Of a worker that ended while it wrote this answer.
-    fs.rm(request.output, { force: true }),
-    nameTables(connection, request.tables),
-  ]);
+  // Of a worker that ended while it wrote this answer. Files are asked about without a promise: each is a thread's work
+  // of microseconds, which a small query would wait for longer than for DuckDB.
+  fs.rmSync(request.output, { force: true });
+  await nameTables(connection, request.tables);
   try {
     const source = sourceOf(query);
-    const columns = await resultColumns(connection, source, request.parameters);
-    const { rows } = await writeAnswer(connection, source, columns, request);
-    const { size } = await fs.stat(request.output);
-    return {
+    const columns = await resultColumns(connection, source, request);
+    const { rows, bytes } = await writeAnswer(connection, source, columns, request);
+    const found = {
       rows,
-      bytes: size,
+      bytes,
       columns: columns.map(({ name, type }) => ({ name, type: type.alias ?? type.toString() })),
     };
+    if (bytes > (request.inlineBytes ?? -1)) return found;
+    const content = fs.readFileSync(request.output);
+    fs.rmSync(request.output);
+    return { ...found, content };
   } catch (error) {
     throw await asCallersError(connection, error, request);
   }
@@ -228,19 +228,41 @@ interface ResultColumn {
   type: DuckDBType;
 }
 
+/** Columns of queries without parameters, by their SQL and by what is in the files of their tables. */
+const knownColumns = new BoundedMap<string, ResultColumn[]>(500);
+/** Files of a query whose columns are kept: with more of them the rest takes so long that it saves nothing. */
+const mostFilesKept = 20;
+
+/** What the columns of a query follow from. Undefined where that is too long to keep, or may change as it is read. */
+function columnsKey({ sql, tables }: QueryRequest): string | undefined {
+  const files = tables.flatMap((table) => table.files);
+  if (sql.length > longestKept || files.length > mostFilesKept) return undefined;
+  if (files.some(({ id }) => id === undefined)) return undefined;
+  return JSON.stringify([
+    sql,
+    tables.map((table) => [table.name, table.files.map(({ id }) => id)]),
+  ]);
+}
+
 async function resultColumns(
   connection: DuckDBConnection,
   source: string,
-  parameters: Parameters,
+  request: QueryRequest,
 ): Promise<ResultColumn[]> {
+  const { parameters } = request;
+  const key = Object.keys(parameters).length === 0 ? columnsKey(request) : undefined;
+  const before = key === undefined ? undefined : knownColumns.get(key);
+  if (before !== undefined) return before;
   const query = `SELECT * FROM ${source}`;
   const statement = await prepare(connection, query, parameters);
   try {
     if (statement.parameterCount === 0) {
-      return Array.from({ length: statement.columnCount }, (_, index) => {
+      const columns = Array.from({ length: statement.columnCount }, (_, index) => {
         const name = statement.columnName(index);
         return { name, type: typeAt(statement, index, name) };
       });
+      if (key !== undefined) knownColumns.set(key, columns);
+      return columns;
     }
   } finally {
     statement.destroySync();
@@ -269,20 +291,20 @@ async function writeAnswer(
   source: string,
   columns: readonly ResultColumn[],
   request: QueryRequest,
-): Promise<{ rows: number }> {
+): Promise<{ rows: number; bytes: number }> {
   const write = async (mode: FormMode) => {
     const select = columns.map(({ name, type }) => {
       const id = quoteIdentifier(name);
       return `${resultForm(id, columnType(type), request.format, mode)} AS ${id}`;
     });
-    const written = await notBeyond(request, connection, () =>
+    const { result, bytes } = await notBeyond(request, connection, () =>
       runWith(
         connection,
         `COPY (SELECT ${select.join(", ")} FROM ${source}) TO ${quoteLiteral(request.output)} (${queryFormats[request.format].copy}, USE_TMP_FILE false)`,
         request.parameters,
       ),
     );
-    return { rows: Number((await written.getRowsJS())[0]?.[0]) };
+    return { rows: Number((await result.getRowsJS())[0]?.[0]), bytes };
   };
   try {
     return await write("hopeful");
@@ -295,23 +317,24 @@ async function writeAnswer(
 /** What is written from one look at an answer's size to the next is more than the disk should miss, and little enough. */
 const lookEveryMs = 20;
 
-/** Stops what writes an answer that is larger than it may be: DuckDB has no limit for that. */
+/** Stops what writes an answer that is larger than it may be: DuckDB has no limit for that. @returns what it is, and its size */
 async function notBeyond<T>(
   { output, mostBytes = Number.POSITIVE_INFINITY }: QueryRequest,
   connection: DuckDBConnection,
   write: () => Promise<T>,
-): Promise<T> {
+): Promise<{ result: T; bytes: number }> {
   let beyond = false;
-  const look = async () => {
-    const { size } = (await fs.stat(output).catch(() => undefined)) ?? { size: 0 };
-    beyond ||= size > mostBytes;
+  const look = () => {
+    const bytes = fs.statSync(output, { throwIfNoEntry: false })?.size ?? 0;
+    beyond ||= bytes > mostBytes;
     if (beyond) connection.interrupt();
+    return bytes;
   };
-  const timer = setInterval(() => void look(), lookEveryMs);
+  const timer = setInterval(look, lookEveryMs);
   try {
-    const written = await write();
-    await look();
-    if (!beyond) return written;
+    const result = await write();
+    const bytes = look();
+    if (!beyond) return { result, bytes };
   } catch (error) {
     if (!beyond) throw error;
   } finally {

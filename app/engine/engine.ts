@@ -113,6 +113,8 @@ export class Engine {
   readonly #all = new Set<Worker>();
   /** One at a time. */
   #suspects: Promise<void> = Promise.resolve();
+  /** When the worker's memory was last looked at between requests. */
+  #looked = 0;
   #nextId = 1;
   #closed = false;
 
@@ -145,23 +147,23 @@ export class Engine {
       resolve,
       reject,
     };
-    const giveUp = (error: MillpondError) => {
+    const giveUp = (code: "deadline" | "client-left", message: string) => {
       const { worker } = pending;
       pending.settled = true;
-      reject(error);
+      reject(new MillpondError(code, message));
       // One that was never told of it is not what is late.
       if (!worker?.pending.delete(id) || !pending.sent) return;
       // Whoever leaves takes nothing from others: most queries end by an interrupt.
-      if (error.code === "client-left" && worker.pending.size > 0) this.#leave(worker, id);
+      if (code === "client-left" && worker.pending.size > 0) this.#leave(worker, id);
       else this.#kill(worker);
     };
     const { deadline, signal } = options;
     let timer: NodeJS.Timeout | undefined;
     if (deadline !== undefined) {
-      const late = new MillpondError("deadline", "time is up: the engine was stopped");
-      timer = setTimeout(() => giveUp(late), Math.max(0, deadline - Date.now()));
+      const late = () => giveUp("deadline", "time is up: the engine was stopped");
+      timer = setTimeout(late, Math.max(0, deadline - Date.now()));
     }
-    const left = () => giveUp(new MillpondError("client-left", "nobody waits for the answer"));
+    const left = () => giveUp("client-left", "nobody waits for the answer");
     signal?.addEventListener("abort", left);
     try {
       if (signal?.aborted) left();
@@ -229,9 +231,13 @@ export class Engine {
   }
 
   #current(): Worker {
-    // What it had, and did not give back, is not the next one's doing.
+    // What it had, and did not give back, is not the next one's doing. Small queries end faster than that is worth a look.
     const worker = this.#worker;
-    if (worker?.pending.size === 0 && this.#isTooLarge(worker)) this.#kill(worker);
+    const now = performance.now();
+    if (worker?.pending.size === 0 && now - this.#looked >= lookEveryMs) {
+      this.#looked = now;
+      if (this.#isTooLarge(worker)) this.#kill(worker);
+    }
     this.#worker ??= this.#spawn();
     return this.#worker;
   }

@@ -94,11 +94,15 @@ export interface QueryRequest {
   output: string;
   /** Bytes that it may have. @default - any number */
   mostBytes?: number;
+  /** An answer of so many bytes or fewer comes with the result, and no file is left. @default - all stay in files */
+  inlineBytes?: number;
 }
 export interface QueryResult {
   rows: number;
   /** Bytes of the answer. */
   bytes: number;
+  /** The answer itself, where it is small. Undefined: it is in the file. */
+  content?: Uint8Array;
   columns: { name: string; type: string }[];
 }
 

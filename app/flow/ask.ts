@@ -10,10 +10,12 @@ import type { QueryFormat } from "../query/result-format.ts";
 import type { Version } from "../store/pinned-copies.ts";
 import { answerTag, isTagged } from "./answer-tag.ts";
 import { type Catalog, type NamedFiles, unknownTable } from "./catalog.ts";
+import type { Reviews } from "./reviews.ts";
 
 export interface AskParts {
   catalog: Catalog;
   engine: Engine;
+  reviews: Reviews;
   /** A folder for answers. */
   workspace: string;
   /** Bytes of the largest answer. */
@@ -26,12 +28,12 @@ export interface Question {
   format: QueryFormat;
 }
 
-/** An answer in a file that whoever gets it removes. */
 export interface Answer {
   kind: "answer";
   /** The same as long as the answer is. Undefined where it may be another the next time. */
   tag: string | undefined;
-  file: string;
+  /** A small one as it is; else a file, which whoever gets it removes. */
+  content: { kind: "bytes"; bytes: Uint8Array } | { kind: "file"; file: string };
   bytes: number;
   rows: number;
   columns: { name: string; type: string }[];
@@ -52,6 +54,9 @@ export interface AskOptions extends RunOptions {
   known?: string | undefined;
 }
 
+/** Bytes up to which an answer needs no file on its way. */
+const smallBytes = 64 * 1024;
+
 /**
  * A file that is replaced while it is read makes the answer one of neither version: ask again, after a pause that grows, as somebody
  * may be at many of them.
@@ -69,7 +74,7 @@ export async function ask(
 ): Promise<Answer | Unchanged> {
   const begun = performance.now();
   const { catalog, engine, mostBytes } = parts;
-  const { tables, volatile } = await engine.run({ kind: "review", sql: question.sql }, options);
+  const { tables, volatile } = await parts.reviews.of(question.sql, options);
   const list = () =>
     before(options.deadline, Promise.all(tables.map((name) => catalog.files(name))));
   for (const pauseMs of [undefined, ...pausesMs]) {
@@ -87,7 +92,14 @@ export async function ask(
           files,
           (found) =>
             engine.run(
-              { kind: "query", ...question, tables: found, output: file, mostBytes },
+              {
+                kind: "query",
+                ...question,
+                tables: found,
+                output: file,
+                mostBytes,
+                inlineBytes: smallBytes,
+              },
               options,
             ),
           options,
@@ -100,8 +112,15 @@ export async function ask(
       if (sure || (opened !== undefined && allStill(files, await list()))) {
         if (!answered) throw opened;
         kept = true;
-        const elapsed = secondsSince(begun);
-        return { kind: "answer", tag, file, ...opened.result, elapsed, scanned: bytesOf(files) };
+        const { content: bytes, ...facts } = opened.result;
+        return {
+          kind: "answer",
+          tag,
+          ...facts,
+          content: bytes === undefined ? { kind: "file", file } : { kind: "bytes", bytes },
+          elapsed: secondsSince(begun),
+          scanned: bytesOf(files),
+        };
       }
       // Rows of an old version would be an answer too, but not one whose every row was there at one time.
     } finally {

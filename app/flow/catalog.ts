@@ -1,4 +1,5 @@
 import pLimit from "p-limit";
+import { BoundedMap } from "../bounded-map.ts";
 import { prefixes } from "../contract.ts";
 import { before } from "../deadline.ts";
 import type { Engine, RunOptions } from "../engine/engine.ts";
@@ -25,15 +26,14 @@ const cached = 10_000;
 export class Catalog {
   readonly #store: Store;
   readonly #engine: Engine;
-  readonly #copies: PinnedCopies | undefined;
+  readonly #copies: PinnedCopies;
   /** For all tables together. */
   readonly #limit = pLimit(requestsAtOnce);
   // Both are facts of one version of a file, or of some, so they never grow old.
-  readonly #metadata = new Map<string, OutputMetadata | undefined>();
-  readonly #columns = new Map<string, { name: string; type: string }[]>();
+  readonly #metadata = new BoundedMap<string, OutputMetadata | undefined>(cached);
+  readonly #columns = new BoundedMap<string, { name: string; type: string }[]>(cached);
 
-  /** @param copies for a store that is far away */
-  constructor(store: Store, engine: Engine, copies?: PinnedCopies) {
+  constructor(store: Store, engine: Engine, copies: PinnedCopies) {
     this.#store = store;
     this.#engine = engine;
     this.#copies = copies;
@@ -73,8 +73,7 @@ export class Catalog {
       }));
       return { result: await work(named), pinned: located.every(({ pinned }) => pinned) };
     };
-    if (this.#copies !== undefined) return await this.#copies.with(all, run, deadline);
-    return await run(all.map(({ key }) => ({ path: this.#store.locate(key), pinned: false })));
+    return await this.#copies.with(all, run, deadline);
   }
 
   async summaries(options: RunOptions): Promise<TableSummary[]> {
@@ -193,7 +192,7 @@ export class Catalog {
     if (this.#metadata.has(id)) return this.#metadata.get(id);
     const head = await this.#store.head(file.key);
     const metadata = head === undefined ? undefined : decodeOutputMetadata(head.metadata);
-    if (head?.etag === file.etag) remember(this.#metadata, id, metadata);
+    if (head?.etag === file.etag) this.#metadata.set(id, metadata);
     return metadata;
   }
 
@@ -217,15 +216,9 @@ export class Catalog {
     if (described instanceof Error) throw described;
     const { columns } = described.result;
     // Files that may be replaced while they are read are looked at again the next time.
-    if (described.pinned) remember(this.#columns, id, columns);
+    if (described.pinned) this.#columns.set(id, columns);
     return columns;
   }
-}
-
-function remember<T>(cache: Map<string, T>, id: string, value: T): void {
-  // A Map keeps the order of insertion: the oldest goes.
-  if (cache.size >= cached) cache.delete(cache.keys().next().value as string);
-  cache.set(id, value);
 }
 
 /** The error for a table that SQL names and the lake doesn't have. */

@@ -10,6 +10,7 @@ import { MillpondError } from "../errors.ts";
 import { type Answer, type AskParts, ask, type Question } from "../flow/ask.ts";
 import type { Catalog } from "../flow/catalog.ts";
 import { type LargeAnswers, mostInlineBytes } from "../flow/large-answers.ts";
+import { Reviews } from "../flow/reviews.ts";
 import type { SavedQueries } from "../flow/saved-queries.ts";
 import type { Uploads } from "../flow/uploads.ts";
 import { currentRequestId, type Logger, type Measures, withInvocationKeys } from "../logger.ts";
@@ -98,6 +99,7 @@ export function createHttpApp(parts: HttpParts): Hono {
   const asker: AskParts = {
     catalog,
     engine,
+    reviews: new Reviews(engine),
     workspace: parts.workspace,
     mostBytes: limits.diskMiB * mebibyte,
   };
@@ -394,20 +396,30 @@ async function respond(
   if (answer.kind === "unchanged") return new Response(null, { status: 304, headers: keeping });
   onAnswer(answer);
   const [prologue, epilogue] = question.format === "json" ? envelope(answer) : ["", ""];
-  // The file has no name from here on: it is gone when the stream is closed, however that happens.
-  const handle = await fsp.open(answer.file);
-  await fsp.rm(answer.file);
   const length = Buffer.byteLength(prologue) + answer.bytes + Buffer.byteLength(epilogue);
+  const facts = {
+    "x-millpond-rows": String(answer.rows),
+    "x-millpond-elapsed": answer.elapsed.toFixed(6),
+  };
+  const headers = {
+    "content-type": contentType(question.format),
+    "content-length": String(length),
+    ...keeping,
+    ...facts,
+  };
+  if (answer.content.kind === "bytes") {
+    const whole = [Buffer.from(prologue), answer.content.bytes, Buffer.from(epilogue)];
+    return new Response(head ? null : Buffer.concat(whole), { headers });
+  }
+  // The file has no name from here on: it is gone when the stream is closed, however that happens.
+  const { file } = answer.content;
+  const handle = await fsp.open(file);
+  await fsp.rm(file);
   const sent = length <= mostInlineBytes || large === undefined;
   const size = sent ? pieceBytes.sent : pieceBytes.stored;
   const body = Readable.from(pieces(handle, size, prologue, epilogue));
   // Also where nobody reads: a client that left, or a HEAD.
   body.once("close", () => void handle.close());
-  const facts = {
-    "x-millpond-rows": String(answer.rows),
-    "x-millpond-elapsed": answer.elapsed.toFixed(6),
-  };
-  const type = contentType(question.format);
   if (head) body.destroy();
   else if (large !== undefined && length > mostInlineBytes) {
     const size = { bytes: length, rows: answer.rows };
@@ -415,9 +427,7 @@ async function respond(
     const passing = { ...facts, "cache-control": "no-store" };
     return await handOver(large, body, question.format, size, options, passing);
   }
-  return new Response(head ? null : (Readable.toWeb(body) as ReadableStream), {
-    headers: { "content-type": type, "content-length": String(length), ...keeping, ...facts },
-  });
+  return new Response(head ? null : (Readable.toWeb(body) as ReadableStream), { headers });
 }
 
 /** Puts an answer where it can be fetched, and says where. */
