@@ -122,6 +122,19 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? high : (low + high) / 2;
 }
 
+/** A spread as people read it: median, least and most. */
+export function spreadText({ least, median, most }: Spread, unit: Line["unit"]): string {
+  const digits = median < 20 ? 1 : 0;
+  const text = (value: number) => value.toFixed(digits);
+  return least === most
+    ? `${text(median)} ${unit}`
+    : `${text(median)} ${unit} (${text(least)} to ${text(most)})`;
+}
+
+export function reachedText({ reached }: Line): string {
+  return reached === undefined ? "" : reached ? "reached" : "missed";
+}
+
 /** The value that a share of all is at most. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);

@@ -1,6 +1,7 @@
 import fs from "node:fs/promises";
 import http from "node:http";
 import path from "node:path";
+import { type BucketLocationConstraint, CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { environmentNames, prefixes } from "../app/contract.ts";
 import { readSettings, type Settings } from "../app/environment.ts";
@@ -72,26 +73,20 @@ export async function makeTable(
   return path.join(lake, file as string);
 }
 
-export interface Server {
+export interface Client {
   /** Sends SQL, and takes the whole answer. @returns its bytes */
   query(sql: string, format?: string): Promise<number>;
-  close(): Promise<void>;
+  close(): void;
 }
 
-/** A pond over HTTP, and a client that keeps its connections, as most do. */
-export async function serve(pond: Pond): Promise<Server> {
-  const server = await serveLocal(pond, {
-    host: "127.0.0.1",
-    port: 0,
-    names: [],
-    stallMs: 600_000,
-  });
+/** A client that keeps its connections, as most do. */
+export function clientOf(url: string): Client {
   const agent = new http.Agent({ keepAlive: true });
   const headers = { "content-type": "application/json" };
   const query = (sql: string, format = "ndjson") =>
     new Promise<number>((resolve, reject) => {
       const request = http.request(
-        `${server.url}/query?format=${format}`,
+        `${url}/query?format=${format}`,
         { method: "POST", agent, headers },
         (response) => {
           let bytes = 0;
@@ -110,20 +105,57 @@ export async function serve(pond: Pond): Promise<Server> {
       request.on("error", reject);
       request.end(JSON.stringify({ sql }));
     });
+  return { query, close: () => agent.destroy() };
+}
+
+export interface Server {
+  url: string;
+  /** Asks over HTTP. @returns the answer's bytes */
+  query(sql: string, format?: string): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** A pond over HTTP, and one who asks it. */
+export async function serve(pond: Pond): Promise<Server> {
+  const server = await serveLocal(pond, {
+    host: "127.0.0.1",
+    port: 0,
+    names: [],
+    stallMs: 600_000,
+  });
+  const client = clientOf(server.url);
   return {
-    query,
+    url: server.url,
+    query: client.query,
     close: async () => {
-      agent.destroy();
+      client.close();
       await server.close();
     },
   };
 }
 
-/** The emulator of S3, and the settings by which a pond finds it. Undefined on a machine without Python. */
-export async function startStore() {
+export interface StoreEmulator {
+  endpoint: string;
+  /** Settings by which a pond reads it, but for the endpoint. */
+  settings: Readonly<Record<string, string>>;
+  stop(): Promise<void>;
+}
+
+/** The emulator of S3, with an empty bucket `bench`. Undefined on a machine without Python. */
+export async function startStore(): Promise<StoreEmulator | undefined> {
   Object.assign(process.env, emulatorKeys);
   const emulator = await startEmulator();
   if ("missing" in emulator) return undefined;
+  const { endpoint } = emulator;
+  const client = new S3Client({ endpoint, forcePathStyle: true });
+  const LocationConstraint = emulatorKeys.AWS_REGION as BucketLocationConstraint;
+  await client.send(
+    new CreateBucketCommand({
+      Bucket: "bench",
+      CreateBucketConfiguration: { LocationConstraint },
+    }),
+  );
+  client.destroy();
   const extensions = await extensionFor(await ownPlatform());
   return { ...emulator, settings: { [environmentNames.extensions]: extensions } };
 }

@@ -1,58 +1,144 @@
 import fs from "node:fs/promises";
+import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { columnsText } from "../cli/text.ts";
 import { answers } from "./cases/answers.ts";
 import { clickbench } from "./cases/clickbench.ts";
 import { ingest } from "./cases/ingest.ts";
 import { latency } from "./cases/latency.ts";
-import { type Benchmark, type Line, machine } from "./harness.ts";
+import { layout } from "./cases/layout.ts";
+import { manyFiles } from "./cases/many-files.ts";
+import { memory } from "./cases/memory.ts";
+import { smallFiles } from "./cases/small-files.ts";
+import { start } from "./cases/start.ts";
+import { type Benchmark, type Line, machine, reachedText, spreadText } from "./harness.ts";
 
-/**
- * How far Millpond is from the least that the same work takes, each in one run of both.
- *
- *   npm run bench [-- <name>…] [--runs 5] [--megabytes 100]
- */
-const benchmarks: Readonly<Record<string, Benchmark>> = { ingest, answers, latency, clickbench };
-const usage = `usage: npm run bench [-- <${Object.keys(benchmarks).join("|")}>… --runs 5 --megabytes 100 --quick]\n`;
-
-const { names, runs, megabytes, quick } = readArguments();
-process.stdout.write(`machine: ${machine()}\n`);
-const progress = (text: string) => {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+/** How far Millpond is from the least that the same work takes, each in one run of both. */
+const benchmarks: Readonly<Record<string, Benchmark>> = {
+  ingest,
+  "small-files": smallFiles,
+  answers,
+  latency,
+  clickbench,
+  "many-files": manyFiles,
+  start,
+  memory,
+  layout,
 };
-const lines: Line[] = [];
+const usage = `usage: npm run bench [-- <name>…] [options]
+
+  <name>          ${Object.keys(benchmarks).join(", ")}; without one, all of them
+
+  --runs 5        how often each is measured, in turn with its floor
+  --megabytes 100 the size of the files that are ingested
+  --quick         small inputs and few runs: minutes in place of an hour; writes no report
+  --check         fail where a ratio is more than twice what bench/quick.json holds; implies --quick
+  --record        write bench/quick.json; implies --quick
+
+Otherwise bench/results.md gets what was measured, and bench/charts a picture of it.
+`;
+const quickFile = fileURLToPath(new URL("quick.json", import.meta.url));
+/** Not part of a quick run: its lines guide a choice, and nothing can get worse in them. */
+const slowOnly = ["layout"];
+/** What a ratio may be of the recorded one. */
+const mostWorse = 2;
+
+const { names, runs, megabytes, quick, check, record } = readArguments();
+process.stdout.write(`machine: ${machine()}, ${versions()}\n`);
+const begun = performance.now();
+const progress = (text: string) => {
+  if (!process.stderr.isTTY) return;
+  const seconds = Math.round((performance.now() - begun) / 1000);
+  const line = text === "" ? "" : `${seconds} s · ${text}`;
+  process.stderr.write(`\r\x1b[K${line.slice(0, (process.stderr.columns ?? 80) - 1)}`);
+};
+const measured: Record<string, Line[]> = {};
 for (const name of names) {
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-bench-"));
+  const stop = () => {
+    // What runs in other processes ends with this one.
+    void fs.rm(folder, { recursive: true, force: true }).finally(() => process.exit(130));
+  };
+  process.once("SIGINT", stop);
+  const lines: Line[] = [];
   try {
     const benchmark = benchmarks[name] as Benchmark;
     for await (const line of benchmark({ folder, runs, megabytes, quick, progress })) {
       lines.push(line);
     }
   } finally {
+    process.off("SIGINT", stop);
     await fs.rm(folder, { recursive: true, force: true });
   }
+  measured[name] = lines;
+  progress("");
+  show(name, lines);
 }
-progress("");
-process.stdout.write(
-  `${columnsText([["what", "beside", "floor", "Millpond", "ratio", "goal", "", ""], ...lines.map(row)])}\n`,
+if (!quick) {
+  const day = new Date().toISOString().slice(0, 10);
+  const facts = { day, machine: machine(), versions: versions(), runs, megabytes };
+  const { writeResults } = await import("./report.ts");
+  await writeResults(
+    Object.fromEntries(
+      Object.entries(measured).map(([name, lines]) => [name, { ...facts, lines }]),
+    ),
+  );
+  process.stdout.write("\nwritten: bench/results.md\n");
+}
+const ratios = Object.fromEntries(
+  Object.values(measured)
+    .flat()
+    .map(({ id, ratio }) => [id, Number(ratio.toFixed(2))]),
 );
+if (record) {
+  const before = await recorded().catch(() => ({}));
+  await fs.writeFile(quickFile, `${JSON.stringify({ ...before, ...ratios }, undefined, 2)}\n`);
+}
+if (check) process.exitCode = compare(ratios, await recorded()) ? 0 : 1;
 
-function row({ what, beside, unit, floor, millpond, ratio, goal, reached, also }: Line) {
-  const digits = millpond.median < 20 ? 1 : 0;
-  const spread = ({ least, median, most }: Line["floor"]) =>
-    `${median.toFixed(digits)} ${unit} (${least.toFixed(digits)} to ${most.toFixed(digits)})`;
-  return [
-    what,
-    beside,
-    spread(floor),
-    spread(millpond),
-    ratio.toFixed(2),
-    goal ?? "",
-    reached === undefined ? "" : reached ? "reached" : "missed",
-    also.join("; "),
-  ];
+function show(name: string, lines: readonly Line[]): void {
+  process.stdout.write(`\n${name}\n`);
+  for (const line of lines) {
+    const { what, beside, unit, floor, millpond, ratio, goal, also } = line;
+    const verdict = goal === undefined ? "" : `, goal ${goal}: ${reachedText(line)}`;
+    const times = `${spreadText(millpond, unit)} beside ${spreadText(floor, unit)}`;
+    process.stdout.write(
+      `  ${what}, beside ${beside}\n    ${ratio.toFixed(2)} ×${verdict}\n    ${[times, ...also].join("; ")}\n`,
+    );
+  }
+}
+
+type Ratios = Readonly<Record<string, number>>;
+
+async function recorded(): Promise<Ratios> {
+  return JSON.parse(await fs.readFile(quickFile, "utf8")) as Ratios;
+}
+
+/** Says what got worse, and what nobody recorded. @returns whether all is well */
+function compare(now: Ratios, before: Ratios): boolean {
+  const rows = Object.entries(now).map(([id, ratio]) => {
+    const was = before[id];
+    const verdict = was === undefined ? "NOT RECORDED" : ratio > was * mostWorse ? "WORSE" : "";
+    return [id, ratio.toFixed(2), was?.toFixed(2) ?? "", verdict];
+  });
+  process.stdout.write(`\n${columnsText([["ratio", "now", "recorded", ""], ...rows])}\n`);
+  const bad = rows.filter(([, , , verdict]) => verdict !== "");
+  if (bad.length === 0) return true;
+  process.stderr.write(
+    `${bad.length} of ${rows.length} ratios are not what they were: look at the change, or record them by npm run bench -- --record\n`,
+  );
+  return false;
+}
+
+/** What is compared: figures of other versions are other figures. */
+function versions(): string {
+  const { version } = createRequire(import.meta.url)("@duckdb/node-api/package.json") as {
+    version: string;
+  };
+  return `DuckDB ${version}`;
 }
 
 function readArguments() {
@@ -60,9 +146,11 @@ function readArguments() {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
       options: {
-        runs: { type: "string", default: "5" },
-        megabytes: { type: "string", default: "100" },
+        runs: { type: "string" },
+        megabytes: { type: "string" },
         quick: { type: "boolean", default: false },
+        check: { type: "boolean", default: false },
+        record: { type: "boolean", default: false },
         help: { type: "boolean" },
       },
     });
@@ -70,17 +158,23 @@ function readArguments() {
       process.stdout.write(usage);
       process.exit(0);
     }
-    const unknown = positionals.find((name) => !Object.hasOwn(benchmarks, name));
-    if (unknown !== undefined) throw new Error(`there is no benchmark ${unknown}`);
-    const number = (name: "runs" | "megabytes") => {
-      if (/^[1-9]\d*$/.test(values[name])) return Number(values[name]);
-      throw new Error(`--${name} takes a number from 1, got "${values[name]}"`);
+    const unknown = positionals.find((name) => benchmarks[name] === undefined);
+    if (unknown !== undefined) throw new Error(`there is no benchmark "${unknown}"`);
+    const quick = values.quick || values.check || values.record;
+    const number = (name: "runs" | "megabytes", otherwise: number) => {
+      const value = values[name];
+      if (value === undefined) return otherwise;
+      if (/^[1-9]\d*$/.test(value)) return Number(value);
+      throw new Error(`--${name} takes a number from 1, got "${value}"`);
     };
+    const all = Object.keys(benchmarks).filter((name) => !quick || !slowOnly.includes(name));
     return {
-      names: positionals.length > 0 ? positionals : Object.keys(benchmarks),
-      runs: number("runs"),
-      megabytes: number("megabytes"),
-      quick: values.quick,
+      names: positionals.length > 0 ? positionals : all,
+      runs: number("runs", quick ? 3 : 5),
+      megabytes: number("megabytes", quick ? 20 : 100),
+      quick,
+      check: values.check,
+      record: values.record,
     };
   } catch (error) {
     process.stderr.write(`error: ${(error as Error).message}\n${usage}`);
