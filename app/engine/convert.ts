@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import fs from "node:fs";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { MillpondError, messageOf } from "../errors.ts";
 import {
@@ -8,6 +9,7 @@ import {
   exactCast,
   inexactMarker,
   trimmed,
+  usualCast,
 } from "../lake/exact-types.ts";
 import { reasonFrom, SourceError } from "../lake/source-error.ts";
 import { type Partition, partitionType } from "../lake/source-key.ts";
@@ -51,14 +53,12 @@ async function writeRelation(
   relation: Relation,
   request: ConvertRequest,
 ): Promise<number> {
-  const { from, columns, otherwise } = withPartitions(relation, request.partitions ?? []);
-  await connection.run(`CREATE OR REPLACE TEMP VIEW source AS FROM ${from}`);
+  const whole = withPartitions(relation, request.partitions ?? []);
+  const { otherwise } = whole;
   try {
-    return await writeExactly(connection, columns, request.output, otherwise === undefined);
+    return await writeExactly(connection, whole, request);
   } catch (error) {
     if (otherwise === undefined || !messageOf(error).includes(inexactMarker)) throw error;
-  } finally {
-    await connection.run("DROP VIEW IF EXISTS source");
   }
   return await writeRelation(connection, await otherwise(), request);
 }
@@ -113,36 +113,49 @@ function relate(connection: DuckDBConnection, request: ConvertRequest): Promise<
   }
 }
 
+/** Bytes of a source that is written in hope first: to write it again takes less than to plan the checks of each value. */
+const hopefulBytes = 1024 * 1024;
+
+function isSmall({ source, compression }: ConvertRequest): boolean {
+  return compression === "none" && fs.statSync(source).size <= hopefulBytes;
+}
+
 /**
  * Writes the Parquet file: first with the types that the start of the source proposes, checked value by value; where
- * one would change, with types from all of it.
- * @param mend whether it is written once more where a value would change, or fails with the marker
+ * one would change, with types from all of it, or, where there is another way to read it, fails with the marker.
  */
 async function writeExactly(
   connection: DuckDBConnection,
-  columns: readonly Column[],
-  output: string,
-  mend: boolean,
+  { from, columns, otherwise }: Relation,
+  request: ConvertRequest,
 ): Promise<number> {
   const types = columns.map(({ proposal }) =>
     proposal.kind === "type" ? proposal.type : undefined,
   );
   const unsure = columns.flatMap(({ proposal }, i) => (proposal.kind === "unsure" ? [i] : []));
-  await chooseTypes(connection, columns, unsure, types, "the first rows");
-  try {
-    return await write(connection, columns, types, output);
-  } catch (error) {
-    if (!mend || !messageOf(error).includes(inexactMarker)) throw error;
-  }
-  const failing = await findInexact(connection, columns, types);
-  await chooseTypes(connection, columns, failing, types, "all rows");
-  return await write(connection, columns, types, output);
+  await chooseTypes(connection, { from, columns }, unsure, types, "the first rows");
+  const attempt = async (cast: typeof exactCast) => {
+    try {
+      return await write(connection, { from, columns }, types, request.output, cast);
+    } catch (error) {
+      if (!messageOf(error).includes(inexactMarker)) throw error;
+      return error as Error;
+    }
+  };
+  const hoped = isSmall(request) ? await attempt(usualCast) : undefined;
+  if (typeof hoped === "number") return hoped;
+  const checked = await attempt(exactCast);
+  if (typeof checked === "number") return checked;
+  if (otherwise !== undefined) throw checked;
+  const failing = await findInexact(connection, { from, columns }, types);
+  await chooseTypes(connection, { from, columns }, failing, types, "all rows");
+  return await write(connection, { from, columns }, types, request.output, exactCast);
 }
 
 /** The columns, by index, that hold a value which their type would change. */
 async function findInexact(
   connection: DuckDBConnection,
-  columns: readonly Column[],
+  { from, columns }: Relation,
   types: readonly (ExactType | undefined)[],
 ): Promise<number[]> {
   const typed = types.flatMap((type, index) => (type === undefined ? [] : [{ type, index }]));
@@ -150,22 +163,22 @@ async function findInexact(
     allSurvive((columns[index] as Column).expression, type),
   );
   const [held] = (
-    await connection.runAndReadAll(`SELECT ${tests.join(", ")} FROM source`)
+    await connection.runAndReadAll(`SELECT ${tests.join(", ")} FROM ${from}`)
   ).getRowsJS();
   return typed.filter((_, i) => held?.[i] === false).map(({ index }) => index);
 }
 
 /**
  * Sets the types of some columns, by index.
- * @param from where a column's values in the first rows choose, they do, and the others are checked as they are written;
+ * @param rows where a column's values in the first rows choose, they do, and the others are checked as they are written;
  * or all are asked
  */
 async function chooseTypes(
   connection: DuckDBConnection,
-  columns: readonly Column[],
+  { from, columns }: Relation,
   indexes: readonly number[],
   types: (ExactType | undefined)[],
-  from: "the first rows" | "all rows",
+  rows: "the first rows" | "all rows",
 ): Promise<void> {
   for (let start = 0; start < indexes.length; start += columnsPerScan) {
     const some = indexes.slice(start, start + columnsPerScan).map((index) => ({
@@ -174,7 +187,7 @@ async function chooseTypes(
     }));
     const first = await tryTypes(
       connection,
-      `(FROM source LIMIT ${sampleRows})`,
+      `(FROM ${from} LIMIT ${sampleRows})`,
       some.map(({ column }) => column),
     );
     const open = some.flatMap(({ index, column }, i) => {
@@ -183,13 +196,13 @@ async function chooseTypes(
       types[index] = choice.type;
       // What falls at the first rows, as most types do, need not be tried on all the others.
       const rungs = column.rungs.filter(({ name }) => fits.has(name));
-      const settled = rungs.length === 0 || (from === "the first rows" && !choice.open);
+      const settled = rungs.length === 0 || (rows === "the first rows" && !choice.open);
       return settled ? [] : [{ index, column: { ...column, rungs } }];
     });
     if (open.length === 0 || first.rows < sampleRows) continue;
     const last = await tryTypes(
       connection,
-      "source",
+      from,
       open.map(({ column }) => column),
     );
     for (const [i, { index, column }] of open.entries()) {
@@ -232,20 +245,20 @@ async function tryTypes(
 
 async function write(
   connection: DuckDBConnection,
-  columns: readonly Column[],
+  { from, columns }: Relation,
   types: readonly (ExactType | undefined)[],
   output: string,
+  cast: typeof exactCast,
 ): Promise<number> {
   const select = columns.map((column, index) => {
     const type = types[index];
-    const value =
-      type === undefined ? column.expression : exactCast(column.expression, type, index);
+    const value = type === undefined ? column.expression : cast(column.expression, type, index);
     return `${value} AS ${quoteIdentifier(column.name)}`;
   });
   // S3's ETags are of the content alone: with a nonce in it no two writes of an output share one.
   const nonce = `KV_METADATA {millpond_nonce: ${quoteLiteral(randomUUID())}}`;
   const written = await connection.runAndReadAll(
-    `COPY (SELECT ${select.join(", ")} FROM source) TO ${quoteLiteral(output)} (FORMAT parquet, COMPRESSION zstd, ${nonce})`,
+    `COPY (SELECT ${select.join(", ")} FROM ${from}) TO ${quoteLiteral(output)} (FORMAT parquet, COMPRESSION zstd, ${nonce})`,
   );
   return Number(written.getRowsJS()[0]?.[0]);
 }

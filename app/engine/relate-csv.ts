@@ -1,3 +1,4 @@
+import fs from "node:fs";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { proposedRung, textRungs, unsure } from "../lake/exact-types.ts";
 import { quoteIdentifier, quoteLiteral } from "../query/quote.ts";
@@ -47,7 +48,11 @@ export async function relateCsv(
     found.map(({ name }) => name),
   );
   const typed = found.length <= mostTypedColumns;
-  const open = typed ? await openColumns(connection, from, found) : new Set();
+  const whole = isSeenWhole(request) ? head : undefined;
+  const open =
+    typed && mayBeOpen(found, delimiter, whole)
+      ? await openColumns(connection, from, found)
+      : new Set();
   const propose = (name: string, type: string) =>
     open.has(name) ? unsure : proposedRung(type, dateFormat);
   const columns = found.map(({ name, type }) => ({
@@ -57,6 +62,38 @@ export async function relateCsv(
     proposal: typed ? propose(name, type) : settled,
   }));
   return { from, columns };
+}
+
+/** Whether a source is so small that its rows, of two bytes at least, are all among those that detection reads. */
+function isSeenWhole({ source, compression }: ConvertRequest): boolean {
+  return compression === "none" && fs.statSync(source).size <= 2 * sampleRows;
+}
+
+function hasTemporal(found: readonly NamedType[]): boolean {
+  return found.some(({ type }) => /^(DATE|TIMESTAMP)/.test(type));
+}
+
+/**
+ * Whether `openColumns` may find one. Of a source that detection has seen whole, a column that holds nothing is text, as it was
+ * found to be; and days that are all written as 2024-02-29 were found by it as what they are.
+ * @param whole all of the source, where detection has seen that
+ */
+function mayBeOpen(
+  found: readonly NamedType[],
+  delimiter: string,
+  whole: string | undefined,
+): boolean {
+  if (whole === undefined) return true;
+  if (!hasTemporal(found)) return false;
+  if (found.some(({ type }) => type.startsWith("TIMESTAMP"))) return true;
+  const edges = [delimiter, '"', "\n", "\r", undefined];
+  const pattern = new RegExp(dayPattern.replaceAll("\\s", "[ \\t]"), "g");
+  for (const { 0: text, index } of whole.matchAll(pattern)) {
+    const around = [whole[index - 1], whole[index + text.length]];
+    const isField = around.every((character) => edges.includes(character));
+    if (isField && !/^\d{4}-\d{2}-\d{2}$/.test(text)) return true;
+  }
+  return false;
 }
 
 /** Days alone, in any order. */
@@ -71,7 +108,7 @@ async function openColumns(
   from: string,
   found: readonly NamedType[],
 ): Promise<Set<string>> {
-  const temporal = found.some(({ type }) => /^(DATE|TIMESTAMP)/.test(type));
+  const temporal = hasTemporal(found);
   const facts = found.flatMap(({ name, type }) => {
     const id = quoteIdentifier(name);
     // Those it found to be days hold up to the check of each value.

@@ -174,6 +174,22 @@ describe("convert", () => {
       });
     }
 
+    it("takes the same types of a large file as of a small one", async () => {
+      const columns = cases.filter(([, values]) => values.every((value) => !value.includes("\n")));
+      const height = Math.max(...columns.map(([, values]) => values.length));
+      const quoted = (value: string) => (value === "" ? "" : `"${value.replaceAll('"', '""')}"`);
+      const row = (at: number) => columns.map(([, values]) => quoted(values[at] ?? "")).join(",");
+      const header = columns.map((_, at) => `c${at}`).join(",");
+      const block = `${Array.from({ length: height }, (_, at) => row(at)).join("\n")}\n`;
+      const of = async (times: number) => await converted(`${header}\n${block.repeat(times)}`);
+
+      const small = await of(1);
+      const large = await of(Math.ceil((1.2 * 1024 * 1024) / block.length));
+
+      expect(large.types).to.deep.equal(small.types);
+      expect(new Set(Object.values(small.types)).size).to.be.above(5);
+    });
+
     it("reads days in the order that the last of many tells", async () => {
       const source = `v,w\n${"03/04/2024,31.12.1980\n".repeat(many)}25/04/2024,31.12.1980\n`;
 
