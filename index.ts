@@ -175,6 +175,8 @@ export const failureQueues = {
 };
 export const { mirrorDeletes } = stage.bucket;
 export const imageUri = image.uri;
+/** What `npm run rollback` lists. */
+export const imageRecord = image.record([hello, ingest, query, sweep]);
 /** Where alarms are told, for whoever is to hear of them beside the e-mail. */
 export const alarmTopicArn = monitoring?.topicArn;
 export const dashboardUrl = monitoring?.dashboardUrl;

@@ -17,6 +17,8 @@ export interface DeployedStack {
   /** URLs of the queues in which waits what failed for good, by the function that was to do it. */
   failureQueues: Partial<Record<FunctionName, string[]>>;
   imageUri: string;
+  /** Name of the parameter whose history says which images ran. Undefined of a stack that an older version deployed. */
+  imageRecord?: string;
   /** Whether the rows of a file go with it. */
   mirrorDeletes: boolean;
 }

@@ -1,5 +1,6 @@
 import { createInterface } from "node:readline/promises";
-import { ECRClient, paginateDescribeImages } from "@aws-sdk/client-ecr";
+import { DescribeImagesCommand, ECRClient } from "@aws-sdk/client-ecr";
+import { paginateGetParameterHistory, SSMClient } from "@aws-sdk/client-ssm";
 import { Command } from "commander";
 import { MillpondError } from "../app/errors.ts";
 import { awsError } from "./aws-error.ts";
@@ -27,14 +28,15 @@ export interface Update {
   version: number;
   kind: string;
   result: string;
-  /** ISO 8601. */
+  /** In ISO 8601, of whole seconds. */
+  startTime?: string;
   endTime?: string;
   message?: string;
   config?: Record<string, { value?: string; secret?: boolean }>;
 }
 
-/** An image in the stack's own repository. */
-export interface PushedImage {
+/** An image, and when all functions began to run it, as the stack's record has it. */
+export interface RecordedImage {
   imageUri: string;
   /** In ISO 8601. */
   time: string;
@@ -66,7 +68,13 @@ on a terminal asks which. It sets imageUri to the one chosen and runs pulumi up,
 so that the next pulumi up does not undo it; pulumi config rm imageUri goes back
 to building from the source. Data is not rolled back: what a newer image wrote
 stays, and is made anew where an older one reads it otherwise.
-With your rights on AWS: ecr:DescribeImages on the stack's repository.
+Commit the stack's file then: the workflows of .github leave a stage at the
+imageUri that it has there.
+What it has run stands in a record of the stack's, the parameter imageRecord of
+its outputs, which has the last 100 images; for the time before, in Pulumi's
+history, but for images that an update built itself.
+With your rights on AWS: ssm:GetParameterHistory on that record, and
+ecr:DescribeImages on the image's repository.
 Exit code: 0 done; 1 it failed; 2 the call is wrong.`,
     )
     .action(async (options: RollbackOptions) => {
@@ -84,68 +92,152 @@ Exit code: 0 done; 1 it failed; 2 the call is wrong.`,
 }
 
 async function deploymentsOf(stack: DeployedStack): Promise<Deployment[]> {
-  const text = await pulumi(["stack", "history", "--json", "--stack", stack.name]);
-  const updates = JSON.parse(text) as Update[];
-  const built = updates.some((update) => imageOf(update) === undefined);
-  return deploymentsFrom(updates, built ? await pushedImages(stack) : [], stack.imageUri);
+  const updates = await updatesOf(stack.name);
+  const record = await recordOf(stack);
+  const unknown = unknownBuilds(updates, record);
+  if (unknown > 0) {
+    const which = unknown === 1 ? "1 update" : `${unknown} updates`;
+    process.stderr.write(`${which} built an image that nothing names: it is not listed\n`);
+  }
+  return deploymentsFrom(updates, record, stack.imageUri);
+}
+
+const pageSize = 100;
+/** So that the list comes in seconds where a bucket holds the history, one object an update. */
+const mostPages = 10;
+
+/** The last updates of a stack, the newest first. Pulumi shows ten where it is not asked for more. */
+async function updatesOf(name: string): Promise<Update[]> {
+  const updates: Update[] = [];
+  for (let page = 1; page <= mostPages; page++) {
+    const which = ["--page-size", String(pageSize), "--page", String(page)];
+    const text = await pulumi(["stack", "history", "--json", ...which, "--stack", name]);
+    const found = JSON.parse(text) as Update[];
+    updates.push(...found);
+    // Whoever keeps the history may give less than a page.
+    if (found.length === 0) return updates;
+  }
+  process.stderr.write(`of Pulumi's history the last ${updates.length} updates were looked at\n`);
+  return updates;
 }
 
 /**
- * The images that a stack has run, the one that was deployed last first.
+ * The images that a stack has run, the one that was deployed last first: what its record says, and, of the time before that began, what
+ * updates were told to deploy.
  * @param updates of the stack, the newest first
- * @param pushed to its repository, the newest first
+ * @param record of the stack, the newest first
  */
 export function deploymentsFrom(
   updates: readonly Update[],
-  pushed: readonly PushedImage[],
+  record: readonly RecordedImage[],
   current: string,
 ): Deployment[] {
+  const recorded = record.map((one) => ({ ...one, message: messageAt(one.time, updates) }));
+  const told = beforeRecord(updates, record).flatMap(({ endTime: time, message = "", config }) => {
+    const imageUri = imageOf(config);
+    return imageUri === undefined || time === undefined ? [] : [{ imageUri, time, message }];
+  });
   const found = new Map<string, Deployment>();
-  for (const update of updates) {
-    const { kind, result, endTime, message = "" } = update;
-    if (kind !== "update" || result !== "succeeded" || endTime === undefined) continue;
-    const imageUri = imageOf(update) ?? pushed.find(({ time }) => time <= endTime)?.imageUri;
-    if (imageUri === undefined || found.has(imageUri)) continue;
-    found.set(imageUri, { imageUri, time: endTime, message, current: imageUri === current });
+  for (const { imageUri, time, message } of [...recorded, ...told]) {
+    if (found.has(imageUri)) continue;
+    found.set(imageUri, { imageUri, time, message, current: imageUri === current });
   }
   return [...found.values()];
 }
 
+/** How many updates built an image themselves, and left no trace of which. */
+export function unknownBuilds(
+  updates: readonly Update[],
+  record: readonly RecordedImage[],
+): number {
+  return beforeRecord(updates, record).filter(({ config }) => imageOf(config) === undefined).length;
+}
+
+/** Those that succeeded before the record begins. */
+function beforeRecord(
+  updates: readonly Update[],
+  record: readonly RecordedImage[],
+): readonly Update[] {
+  const begin = record.at(-1)?.time ?? "9999";
+  return updates.filter(
+    ({ kind, result, endTime }) =>
+      kind === "update" &&
+      result === "succeeded" &&
+      endTime !== undefined &&
+      seconds(endTime) < seconds(begin),
+  );
+}
+
+/** What was said of the update that was under way: a stack has one at a time. */
+function messageAt(time: string, updates: readonly Update[]): string {
+  const at = seconds(time);
+  const update = updates.find(
+    ({ kind, startTime = "", endTime = "" }) =>
+      kind === "update" && seconds(startTime) <= at && at <= seconds(endTime),
+  );
+  return update?.message ?? "";
+}
+
+/** As Pulumi has them, without what is behind the point. */
+function seconds(time: string): number {
+  return Math.floor(Date.parse(time) / 1000);
+}
+
 /** The image that an update was told to deploy. Undefined where it built one. */
-function imageOf({ config = {} }: Update): string | undefined {
+function imageOf(config: Update["config"] = {}): string | undefined {
   const [, setting] = Object.entries(config).find(([key]) => key.endsWith(":imageUri")) ?? [];
   return setting?.value === "" ? undefined : setting?.value;
 }
 
-/**
- * What was pushed to the stack's own repository, the newest first. An update that builds its image says nowhere which: it is the newest
- * that was there when it ended.
- */
-async function pushedImages({ imageUri }: DeployedStack): Promise<PushedImage[]> {
-  const [repository, registryId, region, repositoryName] =
-    /^(\d{12})\.dkr\.ecr\.([\w-]+)\.[^/]+\/([^@:]+)(?=@)/.exec(imageUri) ?? [];
-  if (registryId === undefined || region === undefined) return [];
-  const client = new ECRClient({ region });
-  const pushed: PushedImage[] = [];
+/** What the stack wrote down of its images, the newest first. */
+async function recordOf({ region, imageRecord }: DeployedStack): Promise<RecordedImage[]> {
+  // One that an older version deployed has none.
+  if (imageRecord === undefined) return [];
+  const client = new SSMClient({ region });
+  const record: RecordedImage[] = [];
   try {
-    for await (const { imageDetails = [] } of paginateDescribeImages(
+    for await (const { Parameters = [] } of paginateGetParameterHistory(
       { client },
-      { registryId, repositoryName },
+      { Name: imageRecord, WithDecryption: true },
     )) {
-      for (const { imageDigest, imagePushedAt } of imageDetails) {
-        if (imageDigest === undefined || imagePushedAt === undefined) continue;
-        const time = imagePushedAt.toISOString();
-        pushed.push({ imageUri: `${repository}@${imageDigest}`, time });
+      for (const { Value, LastModifiedDate } of Parameters) {
+        if (Value === undefined || LastModifiedDate === undefined) continue;
+        record.push({ imageUri: Value, time: LastModifiedDate.toISOString() });
       }
     }
   } catch (error) {
-    // Those that the history names itself can be chosen all the same.
-    const { message } = awsError(error, "ecr:DescribeImages", String(repository));
+    // Those that Pulumi's history names can be chosen all the same.
+    const { message } = awsError(error, "ssm:GetParameterHistory", imageRecord);
     process.stderr.write(`images that pulumi up built are not listed: ${message}\n`);
+    return [];
   } finally {
     client.destroy();
   }
-  return pushed.sort((a, b) => b.time.localeCompare(a.time));
+  return record.sort((a, b) => b.time.localeCompare(a.time));
+}
+
+/** @throws MillpondError `image-gone` where the image's repository in ECR has it no more */
+export async function requireImage(imageUri: string): Promise<void> {
+  const [, registryId, region, repositoryName, imageDigest] =
+    /^(\d{12})\.dkr\.ecr\.([\w-]+)\.[^/]+\/([^@:]+)@(sha256:[0-9a-f]{64})$/.exec(imageUri) ?? [];
+  if (region === undefined) return;
+  const client = new ECRClient({ region });
+  try {
+    const imageIds = [{ imageDigest }];
+    await client.send(new DescribeImagesCommand({ registryId, repositoryName, imageIds }));
+  } catch (error) {
+    if (/^(Image|Repository)NotFoundException$/.test((error as Error).name)) {
+      throw new MillpondError(
+        "image-gone",
+        `${imageUri} is in its repository no more, and nothing was changed: choose another, or deploy that commit anew`,
+        { cause: error },
+      );
+    }
+    const { message } = awsError(error, "ecr:DescribeImages", String(repositoryName));
+    process.stderr.write(`whether the image is still there was not looked at: ${message}\n`);
+  } finally {
+    client.destroy();
+  }
 }
 
 /** Shows the list, and asks where somebody can answer. */
@@ -202,6 +294,7 @@ async function deploy(
   if (!yes && !process.stdin.isTTY) {
     throw new UsageError("nobody can be asked here: --yes deploys without asking");
   }
+  await requireImage(imageUri);
   const which = stackArguments(stack.name, configFile);
   await pulumi(["config", "set", ...which, "imageUri", imageUri]);
   const code = await showPulumi(["up", ...which, ...(yes ? ["--yes"] : [])]);
@@ -213,6 +306,6 @@ async function deploy(
     );
   }
   process.stderr.write(
-    `${shortName(imageUri)} runs, and stays: pulumi config rm imageUri ${named} lets the next pulumi up build from the source again\n`,
+    `${shortName(imageUri)} runs, and stays: commit ${configFile ?? `Pulumi.${stack.name}.yaml`}, so that GitHub's workflows leave it, too; pulumi config rm imageUri ${named} ends that\n`,
   );
 }

@@ -1,6 +1,8 @@
+import * as aws from "@pulumi/aws";
 import * as awsx from "@pulumi/awsx";
 import * as pulumi from "@pulumi/pulumi";
 import { type Architecture, architectures } from "../app/contract.ts";
+import type { ContainerFunction } from "./container-function.ts";
 import { stageName, stageTags } from "./names.ts";
 
 export interface LambdaImageArgs {
@@ -29,9 +31,11 @@ export class LambdaImage extends pulumi.ComponentResource {
   /** With its digest, so that a function runs just this image. */
   readonly uri: pulumi.Output<string>;
   readonly nodes: { repository?: awsx.ecr.Repository; image?: awsx.ecr.Image };
+  readonly #name: string;
 
   constructor(name: string, args: LambdaImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("millpond:infra:LambdaImage", name, {}, opts);
+    this.#name = name;
     if (args.imageUri === undefined) {
       const repository = this.#repository(name);
       const image = this.#build(name, repository, args);
@@ -44,6 +48,29 @@ export class LambdaImage extends pulumi.ComponentResource {
       this.nodes = own ? { repository: this.#repository(name) } : {};
     }
     this.registerOutputs({ uri: this.uri });
+  }
+
+  /**
+   * Writes down what runs, once these do: SSM keeps the last 100 values of a parameter, each with its time, and that is what can be
+   * rolled back to. Pulumi's history does not name an image that an update built.
+   * @returns the parameter's name
+   * @see https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html
+   */
+  record(functions: readonly ContainerFunction[]): pulumi.Output<string> {
+    const record = new aws.ssm.Parameter(
+      `${this.#name}-record`,
+      {
+        // Apart from the secrets, whose names have no slash.
+        name: `/${pulumi.getProject()}/${pulumi.getStack()}/deployed/image`,
+        description: "The image that the functions run; its history, those that they ran before",
+        // No secret: it is what policy/ asks of every parameter.
+        type: "SecureString",
+        value: this.uri,
+        tags: stageTags(),
+      },
+      { parent: this, dependsOn: [...functions] },
+    );
+    return record.name;
   }
 
   #repository(name: string): awsx.ecr.Repository {

@@ -192,6 +192,16 @@ describe("the program", () => {
         ]);
       });
 
+      it("writes down which image runs, once all functions run it", () => {
+        const record = built.one("aws:ssm/parameter:Parameter", "functions-record");
+
+        const { imageUri } = built.one("aws:lambda/function:Function", "query-function").inputs;
+        expect(record.inputs["name"]).to.equal(`/millpond/${stack}/deployed/image`);
+        // Beside it stands what Pulumi marks a secret by.
+        expect(record.inputs["value"]).to.include({ value: imageUri });
+        expect(record.after).to.deep.equal(["hello", "ingest", "query", "sweep"]);
+      });
+
       it("lets answers go after a day, and nothing else", () => {
         const { inputs } = built.one(
           "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
@@ -474,7 +484,8 @@ describe("the program", () => {
       .all("aws:apigatewayv2/route:Route")
       .map(({ inputs }) => inputs["authorizationType"]);
     expect(routes).to.deep.equal(["AWS_IAM", "AWS_IAM"]);
-    expect(built.all("aws:ssm/parameter:Parameter")).to.deep.equal([]);
+    const parameters = built.all("aws:ssm/parameter:Parameter").map(({ name }) => name);
+    expect(parameters).to.deep.equal(["functions-record"]);
     // The function asks, too, for what API Gateway says of who signed.
     expect(queryEnvironment(built)).to.include({ MILLPOND_AUTH: "iam" });
   });

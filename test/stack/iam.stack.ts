@@ -618,7 +618,7 @@ describe("a stack where IAM is enforced", function () {
     }
   });
 
-  it("changes its functions alone when the image changes", async () => {
+  it("changes its functions and its record alone when the image changes", async () => {
     const container = await docker("create", tag);
     const changed = await docker("commit", "--change", "LABEL changed=yes", container);
     await docker("rm", container);
@@ -626,7 +626,7 @@ describe("a stack where IAM is enforced", function () {
     await stack.setConfig("imageUri", changed);
 
     expect(await stack.up())
-      .to.include({ update: 4 })
+      .to.include({ update: 5 })
       .and.not.have.any.keys("create", "delete", "replace");
     await upload("inbox/more.csv", "a\n1\n");
     await eventually(60, "the functions of the new image did not answer", async () =>
