@@ -49,7 +49,9 @@ export class DataBucket extends pulumi.ComponentResource {
       this.nodes = { bucket };
     }
     this.grants = new BucketGrants(this.arn);
-    this.registerOutputs({ arn: this.arn, name: this.name });
+    // The policy pack asks for the last: somebody else's bucket is no resource of the stack that could say so.
+    const protect = args.protect ?? false;
+    this.registerOutputs({ arn: this.arn, name: this.name, protect });
   }
 
   /** Tells a topic of what is written and deleted under a prefix. It replaces whatever other notifications the bucket has. */

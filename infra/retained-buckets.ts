@@ -6,7 +6,7 @@ import * as pulumi from "@pulumi/pulumi";
  */
 export function requireRetainedBuckets(): void {
   pulumi.runtime.registerStackTransformation(({ type, name, opts }) => {
-    if (type === "aws:s3/bucket:Bucket" && opts.retainOnDelete !== true) {
+    if (/^aws:s3\/bucket(V2)?:/.test(type) && opts.retainOnDelete !== true) {
       throw new pulumi.RunError(
         `the bucket ${name} would go with its stack: give it retainOnDelete, or make it a DataBucket`,
       );

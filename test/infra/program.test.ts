@@ -139,7 +139,7 @@ describe("the program", () => {
         ]);
         expect(
           found(resources.filter(({ type }) => !/PublicAccessBlock|Encryption/.test(type))),
-        ).to.have.keys("no-public-bucket", "encrypted");
+        ).to.have.keys("no-public-bucket", "encrypted-buckets");
       });
 
       it("grants exactly what each function needs", () => {

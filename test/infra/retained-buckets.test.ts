@@ -15,15 +15,17 @@ describe("requireRetainedBuckets", () => {
     expect(built.all("aws:s3/bucket:Bucket")).to.have.length(1);
   });
 
-  it("refuses one that would go with its stack, by its name", async () => {
-    const said = await build(() => {
-      requireRetainedBuckets();
-      return new aws.s3.Bucket("scratch", { bucket: "scratch" });
-    }).then(
-      () => "nothing",
-      (error: Error) => error.message,
-    );
+  for (const type of ["Bucket", "BucketV2"] as const) {
+    it(`refuses a ${type} that would go with its stack, by its name`, async () => {
+      const said = await build(() => {
+        requireRetainedBuckets();
+        return new aws.s3[type]("scratch", { bucket: "scratch" });
+      }).then(
+        () => "nothing",
+        (error: Error) => error.message,
+      );
 
-    expect(said).to.match(/the bucket scratch would go with its stack: .*retainOnDelete/);
-  });
+      expect(said).to.match(/the bucket scratch would go with its stack: .*retainOnDelete/);
+    });
+  }
 });

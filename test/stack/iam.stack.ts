@@ -33,7 +33,8 @@ import { PulumiStack } from "../../cli/rehearsal/pulumi-stack.ts";
 import { get, send } from "../../cli/request.ts";
 import { eventually } from "../../cli/steps.ts";
 import { docker } from "../image/docker.ts";
-import { PolicyPackProcess } from "../policy/pack.ts";
+import { notYet } from "../../policy/rules.ts";
+import { PolicyPackProcess, type Sent } from "../policy/pack.ts";
 import { runCli } from "../run-cli.ts";
 import { WatchingProxy } from "../s3/proxy.ts";
 import { host, stackImage, tag } from "./build.ts";
@@ -418,22 +419,42 @@ describe("a stack where IAM is enforced", function () {
           protect?: boolean;
           retainOnDelete?: boolean;
           inputs?: Record<string, unknown>;
+          outputs?: Record<string, unknown>;
+          propertyDependencies?: Record<string, string[] | null>;
         }[];
       };
     };
-    const resources = deployment.resources.filter(({ type }) => type.startsWith("aws:"));
+    const resources = deployment.resources.filter(({ type }) => /^(aws|millpond):/.test(type));
+    const deployed = resources.map(
+      ({ type, urn, protect = false, inputs = {}, outputs = {}, propertyDependencies }): Sent => ({
+        ...{ type, urn, protect, props: inputs, outputs },
+        name: String(urn.split("::").at(-1)),
+        uses: Object.fromEntries(
+          Object.entries(propertyDependencies ?? {}).map(([key, urns]) => [key, urns ?? []]),
+        ),
+      }),
+    );
+    // As before a first deployment, and worse: nothing that comes from another resource is known, nor what AWS alone tells.
+    const planned = deployed.map((one) => {
+      const known = Object.entries(one.props).map(([key, value]) => [
+        key,
+        one.uses?.[key]?.length ? notYet : value,
+      ]);
+      const props = Object.fromEntries(known) as Record<string, unknown>;
+      return { ...one, props, outputs: one.type.startsWith("aws:") ? props : one.outputs };
+    });
     const pack = await PolicyPackProcess.start();
     await pack.configure("one-architecture", { architecture: host });
-    const said = await pack.analyze(
-      resources.map(({ type, urn, inputs = {}, protect = false }) => ({
-        ...{ type, protect, props: inputs },
-        name: String(urn.split("::").at(-1)),
-      })),
-    );
+    const said = [await pack.analyze(deployed), await pack.analyze(planned)];
+    const open = planned.filter(({ type }) => !/PublicAccessBlock|Encryption/.test(type));
+    const refused = await pack.analyze(open);
     pack.stop();
 
     expect(resources.length).to.be.above(90);
-    expect(said).to.deep.equal([]);
+    expect(said).to.deep.equal([[], []]);
+    expect(refused.map(({ policyname }) => policyname)).to.have.members([
+      ...["no-public-bucket", "encrypted-buckets"],
+    ]);
     const buckets = resources.filter(({ type }) => type === "aws:s3/bucket:Bucket");
     expect(buckets.map(({ retainOnDelete }) => retainOnDelete)).to.deep.equal([true]);
   });
