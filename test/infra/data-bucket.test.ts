@@ -46,6 +46,23 @@ describe("DataBucket", () => {
     });
   });
 
+  it("says whether its data is protected, as policies ask, also of somebody else's bucket", async () => {
+    const told: unknown[] = [];
+    class Telling extends DataBucket {
+      protected override registerOutputs(outputs: Record<string, unknown>): void {
+        told.push(outputs["protect"]);
+        super.registerOutputs(outputs);
+      }
+    }
+
+    await build(() => {
+      new Telling("own", { bucketName: "own" });
+      new Telling("theirs", { bucketName: "theirs", mode: "reference", protect: true });
+    });
+
+    expect(told).to.deep.equal([false, true]);
+  });
+
   it("refuses whoever comes without TLS, and nobody else", async () => {
     const { one, policy } = await bucket();
 

@@ -1,6 +1,7 @@
+import fs from "node:fs/promises";
 import { Secret } from "@pulumi/policy";
 import { expect } from "chai";
-import { notYet } from "../../policy/rules.ts";
+import { notYet, type RuleOptions } from "../../policy/rules.ts";
 import { PolicyPackProcess, type Sent, urnOf } from "./pack.ts";
 
 const resource = (type: string, name: string, props: Record<string, unknown>): Sent => ({
@@ -72,7 +73,9 @@ describe("the policy pack, as Pulumi runs it", () => {
     const standard = [fn({ architectures: ["x86_64"] }), log];
     const untold = [await refused(...arm64), await refused(...standard)];
     const other = await PolicyPackProcess.start();
-    await other.configure("one-architecture", { architecture: "x86_64" });
+    const file = new URL("../../policy/x86_64.json", import.meta.url);
+    const config = JSON.parse(await fs.readFile(file, "utf8")) as Record<string, RuleOptions>;
+    for (const [rule, options] of Object.entries(config)) await other.configure(rule, options);
     const told = [await other.analyze(arm64), await other.analyze(standard)];
     other.stop();
 
