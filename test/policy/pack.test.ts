@@ -96,11 +96,18 @@ describe("the policy pack, as Pulumi runs it", () => {
       const random = resource("random:index/randomId:RandomId", "id", {});
       const named = { bucket: [urnOf(random)] };
       // Their names come from where the bucket's name comes from.
-      const beside = guards(unnamed).map((guard) => ({ ...guard, uses: named }));
-      const group = { ...log, name: "unnamed", props: { name: notYet, retentionInDays: notYet } };
+      const beside = guards(unnamed).map((guard) => ({
+        ...guard,
+        ...{ props: { ...guard.props, blockPublicAcls: notYet }, uses: named },
+      }));
+      const group = { ...log, name: "unnamed", props: { name: "/u", retentionInDays: notYet } };
       const all = [
         ...[data, ...guards(data), random, { ...unnamed, uses: named }, ...beside, log, group],
-        variables({ TOPIC: notYet, MILLPOND_AUTH: "token", MILLPOND_SECRETS: "/millpond/dev/" }),
+        variables({
+          DB_PASSWORD: notYet,
+          MILLPOND_AUTH: "token",
+          MILLPOND_SECRETS: "/millpond/dev/",
+        }),
         { ...fn({ environment: notYet }), name: "ingest" },
         {
           ...fn({ environment: { variables: notYet }, loggingConfig: { logGroup: notYet } }),
