@@ -7,6 +7,7 @@ import Table from "cli-table3";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { MillpondError, messageOf } from "../app/errors.ts";
 import { formatNames, type QueryFormat } from "../app/query/result-format.ts";
+import { type FirstRows, firstRows } from "./first-rows.ts";
 import { progressBar } from "./progress.ts";
 import { send } from "./request.ts";
 import { interruption } from "./steps.ts";
@@ -27,10 +28,12 @@ interface QueryOptions extends TargetOptions {
   format?: QueryFormat;
   output?: string;
   param: [string | undefined, Value][];
+  quiet: boolean;
 }
 
 /** Rows that a person reads. */
 const mostRowsShown = 200;
+
 export function queryCommand(): Command {
   return new Command("query")
     .description("ask a pond: a table on a terminal, CSV in a pipe")
@@ -48,13 +51,14 @@ export function queryCommand(): Command {
       readParameter,
       [],
     )
+    .option("-q, --quiet", "do not say how long it took", false)
     .addHelpText(
       "after",
       `
-On a terminal the first ${mostRowsShown} rows are shown; a pipe and a file get all of them,
-as CSV or as --format says. Of --output the ending says it: .csv, .json,
-.ndjson, .parquet. How long it took goes to standard error, if that is a
-terminal.
+On a terminal the first ${mostRowsShown} rows are shown, and of a large answer no more is
+fetched; a pipe and a file get all of them, as CSV or as --format says. Of
+--output the ending says it: .csv, .json, .ndjson, .parquet. How many rows there
+are and how long it took goes to standard error.
 Exit code: 0 answered; 1 refused or failed; 2 the call is wrong; 130
 interrupted.`,
     )
@@ -71,9 +75,8 @@ interrupted.`,
       const body = JSON.stringify({ sql: question, params: parameters });
       try {
         const answer = await ask(target, body, format, stopped);
-        if (shown) show(JSON.parse(await text(answer.body)) as Shown);
-        else await save(answer, options.output);
-        if (process.stderr.isTTY) {
+        const done = shown ? await show(answer) : await save(answer, options.output);
+        if (done && !options.quiet) {
           const engine = secondsText(Number(answer.elapsed) * 1000);
           const whole = secondsText(performance.now() - begun);
           process.stderr.write(
@@ -126,6 +129,8 @@ interface Reply {
   elapsed: string;
   /** Bytes, where the answer says how many there are. */
   bytes: number | undefined;
+  /** Whether it waited in the bucket. */
+  large: boolean;
 }
 
 async function ask(
@@ -148,9 +153,11 @@ async function ask(
         `the large answer can't be fetched: ${large.statusCode}`,
       );
     }
-    return { body: large, ...found, bytes: lengthOf(large) };
+    return { body: large, ...found, bytes: lengthOf(large), large: true };
   }
-  if (answer.statusCode === 200) return { body: answer, ...found, bytes: lengthOf(answer) };
+  if (answer.statusCode === 200) {
+    return { body: answer, ...found, bytes: lengthOf(answer), large: false };
+  }
   throw await refusal(answer);
 }
 
@@ -159,41 +166,56 @@ function lengthOf({ headers }: IncomingMessage): number | undefined {
   return length === undefined ? undefined : Number(length);
 }
 
-async function save({ body, bytes }: Reply, output: string | undefined): Promise<void> {
+/** Shows how much of an answer is there, where somebody watches. @param bytes of all of it */
+function fetching(bytes: number | undefined, watched: boolean) {
   const bar = progressBar("fetching [{bar}] {done} of {all}");
-  // Where the answer goes to the same terminal it is the progress.
-  const watched =
-    process.stderr.isTTY && bytes !== undefined && !(output === undefined && process.stdout.isTTY);
   const all = bytesText(bytes ?? 0);
+  const shows = watched && process.stderr.isTTY && bytes !== undefined;
   let done = 0;
+  if (shows) bar.start(bytes, 0, { done: bytesText(0), all });
+  return {
+    add(count: number) {
+      done += count;
+      if (shows) bar.update(done, { done: bytesText(done), all });
+    },
+    stop: () => bar.stop(),
+  };
+}
+
+/** @returns whether all of it was taken */
+async function save({ body, bytes }: Reply, output: string | undefined): Promise<boolean> {
+  // Where the answer goes to the same terminal it is the progress.
+  const progress = fetching(bytes, !(output === undefined && process.stdout.isTTY));
   const counting = new Transform({
     transform(chunk: Buffer, _encoding, next) {
-      done += chunk.length;
-      if (watched) bar.update(done, { done: bytesText(done), all });
+      progress.add(chunk.length);
       next(null, chunk);
     },
   });
-  if (watched) bar.start(bytes, 0, { done: bytesText(0), all });
   try {
     if (output === undefined) {
-      await pipeline(body, counting, process.stdout, { end: false }).catch(passClosed);
-    } else {
-      // Whole or not at all: what was there stays until then.
-      const part = `${output}.part`;
-      await pipeline(body, counting, fs.createWriteStream(part)).catch((error: unknown) => {
-        fs.rmSync(part, { force: true });
-        throw fileError(error, output);
-      });
-      fs.renameSync(part, output);
+      return await pipeline(body, counting, process.stdout, { end: false }).then(
+        () => true,
+        wasClosed,
+      );
     }
+    // Whole or not at all: what was there stays until then.
+    const part = `${output}.part`;
+    await pipeline(body, counting, fs.createWriteStream(part)).catch((error: unknown) => {
+      fs.rmSync(part, { force: true });
+      throw fileError(error, output);
+    });
+    fs.renameSync(part, output);
+    return true;
   } finally {
-    bar.stop();
+    progress.stop();
   }
 }
 
 /** Whoever reads has had enough. */
-function passClosed(error: NodeJS.ErrnoException): void {
+function wasClosed(error: NodeJS.ErrnoException): false {
   if (error.code !== "EPIPE") throw error;
+  return false;
 }
 
 function fileError(error: unknown, file: string): unknown {
@@ -203,27 +225,35 @@ function fileError(error: unknown, file: string): unknown {
   return new MillpondError("file", `can't write ${file}: ${messageOf(error)}`, { cause: error });
 }
 
-interface Shown {
-  meta: { name: string; type: string }[];
-  data: Record<string, unknown>[];
+/** For people: the first rows. */
+async function show({ body, bytes, rows, large }: Reply): Promise<true> {
+  const progress = fetching(bytes, large);
+  async function* counted() {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      progress.add(chunk.length);
+      yield chunk;
+    }
+  }
+  const first = await firstRows(counted(), mostRowsShown).finally(() => progress.stop());
+  process.stdout.write(`${tableText(first)}\n`);
+  const left = Number(rows) - first.data.length;
+  if (left > 0) {
+    const more = countText(left, "more row");
+    process.stdout.write(`… ${more}: --format csv shows all, --output <file> keeps them\n`);
+  }
+  return true;
 }
 
-/** For people: the first rows, numbers to the right. */
-function show({ meta, data }: Shown): void {
+/** Numbers to the right. */
+function tableText({ meta, data }: FirstRows): string {
   const numeric = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*|BIGNUM)$/;
   const table = new Table({
     head: meta.map(({ name }) => plain(name)),
     colAligns: meta.map(({ type }) => (numeric.test(type) ? "right" : "left")),
     style: { head: [], border: [], compact: true },
   });
-  for (const row of data.slice(0, mostRowsShown)) {
-    table.push(meta.map(({ name }) => cellOf(row[name])));
-  }
-  process.stdout.write(`${table.toString()}\n`);
-  if (data.length > mostRowsShown) {
-    const more = countText(data.length - mostRowsShown, "more row");
-    process.stdout.write(`… ${more}: --format csv shows all, --output <file> keeps them\n`);
-  }
+  for (const row of data) table.push(meta.map(({ name }) => cellOf(row[name])));
+  return table.toString();
 }
 
 function cellOf(value: unknown): string {

@@ -41,12 +41,11 @@ describe("millpond query", () => {
 
   it("answers in CSV where nobody watches, as it came", async () => {
     const { code, stdout, stderr } = await query(["FROM people ORDER BY id"]);
+    const quiet = await query(["--quiet", "FROM people ORDER BY id"]);
 
-    expect({ code, stdout, stderr }).to.deep.equal({
-      code: 0,
-      stdout: "id,name\n1,Ann\n2,\n",
-      stderr: "",
-    });
+    expect({ code, stdout }).to.deep.equal({ code: 0, stdout: "id,name\n1,Ann\n2,\n" });
+    expect(stderr).to.match(/^2 rows in \d+\.\d\d s, \d+\.\d\d s with the way here\n$/);
+    expect(quiet).to.include({ code: 0, stdout, stderr: "" });
   });
 
   it("takes SQL from standard input, and values by place and by name", async () => {
@@ -110,6 +109,54 @@ describe("millpond query", () => {
     silent.close();
 
     expect(code).to.equal(130);
+  });
+
+  /** As on a terminal, for a program that asks whether it is on one. */
+  const terminal = {
+    ...env,
+    NODE_OPTIONS: `--import "data:text/javascript,process.stdout.isTTY=process.stderr.isTTY=true"`,
+  };
+
+  it("shows a table on a terminal: numbers to the right, its first rows, and how many more there are", async () => {
+    const few = await query(["FROM people ORDER BY id"], { env: terminal });
+    const many = await query(["SELECT i FROM range(1000000) t(i)"], { env: terminal });
+
+    expect(few.stdout).to.contain("│  1 │ Ann  │").and.to.contain("│  2 │ NULL │");
+    expect(many.stdout).to.match(/│ {3}0 │\n.*│ 199 │/s);
+    expect(many.stdout).to.match(/… 999,800 more rows: --format csv shows all/);
+    expect(many.stderr).to.match(/1,000,000 rows in/);
+  });
+
+  it("shows how a large answer comes, and leaves it when there is enough of it for a terminal", async () => {
+    const left = Promise.withResolvers<void>();
+    const bucket = http.createServer((request, response) => {
+      if (request.method === "POST") {
+        const location = `http://127.0.0.1:${port}/results/a.json`;
+        response.writeHead(303, { location, "x-millpond-rows": "5000000000" }).end("{}");
+        return;
+      }
+      // More than fits a string.
+      response.writeHead(200, { "content-length": String(10e9) });
+      response.write('{"meta":[{"name":"i","type":"BIGINT"}],"data":[{"i":7}');
+      const rows = ',{"i":7}'.repeat(1000);
+      const more = () => {
+        while (response.write(rows));
+      };
+      response.on("drain", more).once("close", () => left.resolve());
+      more();
+    });
+    await new Promise<void>((resolve) => bucket.listen(0, "127.0.0.1", resolve));
+    const { port } = bucket.address() as AddressInfo;
+
+    const run = await runCli(["query", "--url", `http://127.0.0.1:${port}`, "FROM large"], {
+      env: terminal,
+    });
+    await left.promise;
+    bucket.close();
+
+    expect(run.code, run.stderr).to.equal(0);
+    expect(run.stdout).to.contain("… 4,999,999,800 more rows");
+    expect(run.stderr).to.match(/fetching \[.*\] \S+ \w+ of 10\.0 GB/);
   });
 
   it("ends in silence when nobody reads on", async () => {
