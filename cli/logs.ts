@@ -31,12 +31,18 @@ interface LogsOptions {
   stack?: string;
   dir?: string;
   function?: LogSource[];
-  since: Date;
+  since?: Date;
   follow: boolean;
-  level: LogLevelName;
+  level?: LogLevelName;
   filter?: string;
   request?: string;
   json: boolean;
+}
+
+/** With what was not said. */
+interface LogsAsked extends LogsOptions {
+  since: Date;
+  level: LogLevelName;
 }
 
 /** Milliseconds from one look for new lines to the next. */
@@ -58,28 +64,31 @@ export function logsCommand(): Command {
     .addOption(
       new Option(
         "-f, --function <name...>",
-        "whose lines; api is the requests as API Gateway saw them (default: those of all functions)",
+        "whose lines; api is the requests as API Gateway saw them (default: those of all functions; with --request of api, too)",
       ).choices(sources),
     )
     .addOption(
-      new Option("--since <time>", "how far back: 30m, 2h, 7d, or 2026-01-31T12:00Z")
-        .argParser(readTime)
-        .default(readTime("1h"), "1h"),
+      new Option(
+        "--since <time>",
+        "how far back: 30m, 2h, 7d, or 2026-01-31T12:00Z (default: 1h; with --request 7d)",
+      ).argParser(readTime),
     )
     .option("--follow", "go on with new lines as they come, until Ctrl-C", false)
     .addOption(
-      new Option("--level <level>", "lines as severe as this, and more so")
-        .choices(logLevelNames)
-        .default("info"),
+      new Option(
+        "--level <level>",
+        "lines as severe as this, and more so (default: info; with --request debug)",
+      ).choices(logLevelNames),
     )
     .option("--filter <text>", "lines with this text in them")
-    .option("--request <id>", "the lines of one request, by the x-request-id of its answer")
+    .option("--request <id>", "all lines of one request, by the x-request-id of its answer")
     .option("--json", "one JSON object a line, as the functions wrote it", false)
     .addHelpText(
       "after",
       `
 With --level debug Lambda's own lines come, too: how long each invocation took
-and how much memory. The pond on this machine keeps its log in
+and how much memory. --request shows them, and the line of API Gateway, which
+comes a minute later than others. The pond on this machine keeps its log in
 <folder>/.millpond/logs/.
 Exit code: 0 done, also when Ctrl-C ends --follow; 1 the log can't be read; 2
 the call is wrong; 130 interrupted.`,
@@ -91,13 +100,24 @@ the call is wrong; 130 interrupted.`,
       // Whoever reads has had enough, as `head` has.
       process.stdout.once("error", stop);
       try {
-        await logs(options, controller.signal);
+        await logs(asked(options), controller.signal);
       } catch (error) {
         if (!(controller.signal.aborted && options.follow)) throw error;
       } finally {
         for (const signal of endingSignals) process.removeListener(signal, stop);
       }
     });
+}
+
+/** A request is looked for wherever it may have left a line, unless less is asked for. */
+function asked(options: LogsOptions): LogsAsked {
+  const { request, since, level } = options;
+  const wide = request !== undefined;
+  return {
+    ...options,
+    since: since ?? readTime(wide ? "7d" : "1h"),
+    level: level ?? (wide ? "debug" : "info"),
+  };
 }
 
 function readTime(text: string): Date {
@@ -116,7 +136,7 @@ function readTime(text: string): Date {
   return new Date(time);
 }
 
-async function logs(options: LogsOptions, stopped: AbortSignal): Promise<void> {
+async function logs(options: LogsAsked, stopped: AbortSignal): Promise<void> {
   const { level, filter: text, request, json, since, follow } = options;
   const filter = { level, text, request };
   let read = 0;
@@ -137,16 +157,17 @@ async function logs(options: LogsOptions, stopped: AbortSignal): Promise<void> {
   if (live && read >= 5000) process.stderr.write("\r\u001b[2K");
   stopped.throwIfAborted();
   if (shown === 0 && !follow) {
+    const further =
+      request === undefined
+        ? "--since 1d looks further back, --level debug at more"
+        : "--since 30d looks further back";
     process.stderr.write(
-      `none of ${countText(read, "line")} since ${since.toISOString()} is such a line: --since 1d looks further back, --level debug at more\n`,
+      `none of ${countText(read, "line")} since ${since.toISOString()} is such a line: ${further}\n`,
     );
   }
 }
 
-async function linesOf(
-  options: LogsOptions,
-  stopped: AbortSignal,
-): Promise<AsyncIterable<LogLine>> {
+async function linesOf(options: LogsAsked, stopped: AbortSignal): Promise<AsyncIterable<LogLine>> {
   if (options.stack !== undefined)
     return cloudLines(await readStack(options.stack), options, stopped);
   const store = namedStore(options.dir);
@@ -162,11 +183,14 @@ async function linesOf(
 /** The lines of a stack's log groups, by their times. */
 async function* cloudLines(
   stack: DeployedStack,
-  { function: named = [...functionNames], since, follow }: LogsOptions,
+  { function: named, since, follow, request }: LogsAsked,
   stopped: AbortSignal,
 ): AsyncGenerator<LogLine> {
   const client = new CloudWatchLogsClient({ region: stack.region });
-  const groups = named.map((source) => new LogGroup(client, source, stack.logGroups[source]));
+  const wanted = named ?? (request === undefined ? functionNames : sources);
+  const groups = wanted.map(
+    (source) => new LogGroup(client, source, stack.logGroups[source], request),
+  );
   try {
     let from = since.getTime();
     for (;;) {
@@ -189,13 +213,18 @@ class LogGroup {
   readonly #client: CloudWatchLogsClient;
   readonly #source: LogSource;
   readonly #name: string;
+  readonly #pattern: { filterPattern?: string };
   /** Times of the lines that were given, by their ids. */
   readonly #given = new Map<string, number>();
 
-  constructor(client: CloudWatchLogsClient, source: LogSource, name: string) {
+  /** @param text what is in all lines that are wanted @default - any line is */
+  constructor(client: CloudWatchLogsClient, source: LogSource, name: string, text?: string) {
     this.#client = client;
     this.#source = source;
     this.#name = name;
+    // Days of a log come as their few lines. What stands in quotes is looked for in lines of any kind.
+    this.#pattern =
+      text !== undefined && /^[\w-]+$/.test(text) ? { filterPattern: `"${text}"` } : {};
   }
 
   /**
@@ -204,8 +233,8 @@ class LogGroup {
    */
   async *lines(from: number, next: number, stopped: AbortSignal): AsyncGenerator<LogLine> {
     for (const [id, time] of this.#given) if (time < from) this.#given.delete(id);
-    // CloudWatch's own filters see JSON, or text: lines of the other kind would be missing without a word.
-    const asked = { logGroupName: this.#name, startTime: from };
+    // By level or field it can't be asked: such filters see JSON alone, and lines of text would be missing without a word.
+    const asked = { logGroupName: this.#name, startTime: from, ...this.#pattern };
     const pages = paginateFilterLogEvents({ client: this.#client }, asked, {
       abortSignal: stopped,
     });
@@ -244,7 +273,7 @@ async function* merged(logs: AsyncGenerator<LogLine>[]): AsyncGenerator<LogLine>
 /** What the pond in a folder has logged, and goes on to log. */
 async function localLines(
   root: string,
-  { function: named, since, follow }: LogsOptions,
+  { function: named, since, follow }: LogsAsked,
   stopped: AbortSignal,
 ): Promise<AsyncIterable<LogLine>> {
   const newest = localLogFile(root);

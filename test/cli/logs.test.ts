@@ -1,5 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import fs from "node:fs/promises";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { expect } from "chai";
@@ -147,6 +149,25 @@ describe("millpond logs, of a pond on this machine", () => {
     expect(messages(older.stdout)).to.deep.equal(["long ago"]);
   });
 
+  it("shows all lines of one request, also those of days ago that say little", async () => {
+    const ours = { function_request_id: "r1" };
+    await fs.writeFile(
+      file,
+      logged("too long ago", { ...ours, ago: 8 * 86_400_000 }) +
+        logged("long ago", { ...ours, ago: 6 * 86_400_000, level: "debug" }) +
+        logged("another's", { function_request_id: "r2" }) +
+        logged("now", ours),
+    );
+
+    const all = await logs("--json", "--request", "r1");
+    const fewer = await logs("--json", "--request", "r1", "--level", "info", "--since", "1h");
+    const none = await logs("--request", "r3");
+
+    expect(messages(all.stdout)).to.deep.equal(["long ago", "now"]);
+    expect(messages(fewer.stdout)).to.deep.equal(["now"]);
+    expect(none.stderr).to.match(/is such a line: --since 30d looks further back\n$/);
+  });
+
   it("follows it, also into a new file, until Ctrl-C", async () => {
     await fs.writeFile(file, logged("before"));
     let child: ChildProcess | undefined;
@@ -212,4 +233,88 @@ describe("millpond logs, of a pond on this machine", () => {
       expect(code).to.equal(2);
     });
   }
+});
+
+describe("millpond logs, of a stack", () => {
+  let folder: string;
+  let server: http.Server;
+  let asked: Record<string, unknown>[];
+  const lines: Record<string, object[]> = {
+    query: [
+      { level: "info", message: "request", function_request_id: "r-1" },
+      { type: "platform.start", record: { requestId: "r-1" } },
+    ],
+    api: [{ function_request_id: "r-1", method: "GET", path: "/query", status: "200" }],
+  };
+
+  before(async () => {
+    folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
+    const sources = ["hello", "ingest", "query", "sweep", "api"];
+    const outputs = {
+      ...{ region: "eu-central-1", apiUrl: "https://api", failureQueues: {} },
+      logGroups: Object.fromEntries(sources.map((one) => [one, `/${one}`])),
+    };
+    const script = `#!/bin/sh\ncat <<'END'\n${JSON.stringify(outputs)}\nEND\n`;
+    await fs.writeFile(path.join(folder, "pulumi"), script, { mode: 0o755 });
+    // As CloudWatch answers FilterLogEvents.
+    server = http.createServer(async (request, response) => {
+      const body = Buffer.concat(await request.toArray()).toString();
+      const input = JSON.parse(body) as { logGroupName: string };
+      asked.push(input);
+      const found = lines[input.logGroupName.slice(1)] ?? [];
+      const events = found.map((line, i) => ({
+        ...{ eventId: `${input.logGroupName} ${i}`, timestamp: time + i },
+        message: JSON.stringify(line),
+      }));
+      response.setHeader("content-type", "application/x-amz-json-1.1");
+      response.end(JSON.stringify({ events }));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  });
+  after(async () => {
+    server.close();
+    await fs.rm(folder, { recursive: true });
+  });
+  beforeEach(() => {
+    asked = [];
+  });
+
+  const logs = async (...args: string[]) => {
+    const { port } = server.address() as AddressInfo;
+    return await runCli(["logs", "--stack", "dev", ...args], {
+      env: {
+        PATH: `${folder}:${process.env["PATH"]}`,
+        ...{ AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b" },
+        AWS_ENDPOINT_URL: `http://127.0.0.1:${port}`,
+      },
+    });
+  };
+  const days = (since: unknown) => (Date.now() - Number(since)) / 86_400_000;
+
+  it("asks each function and API Gateway for the lines of one request, of a week, and shows them all", async () => {
+    const { stdout, code, stderr } = await logs("--request", "r-1");
+
+    expect(code, stderr).to.equal(0);
+    expect(asked.map(({ logGroupName }) => logGroupName)).to.have.members(
+      ["hello", "ingest", "query", "sweep", "api"].map((one) => `/${one}`),
+    );
+    for (const { filterPattern, startTime } of asked) {
+      expect(filterPattern).to.equal('"r-1"');
+      expect(days(startTime)).to.be.within(7, 7.1);
+    }
+    expect(stdout).to.match(/query +info request/);
+    expect(stdout).to.match(/query +debug start/);
+    expect(stdout).to.match(/api +info GET \/query/);
+  });
+
+  it("asks the functions alone for an hour's lines of any kind where no request is named", async () => {
+    await logs();
+
+    expect(asked).to.have.length(4);
+    for (const { logGroupName, filterPattern, startTime } of asked) {
+      expect(logGroupName).to.not.equal("/api");
+      expect(filterPattern).to.equal(undefined);
+      expect(days(startTime) * 24).to.be.within(1, 1.1);
+    }
+  });
 });

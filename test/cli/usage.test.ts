@@ -133,6 +133,7 @@ describe("millpond, called wrongly", () => {
   for (const command of [
     "start",
     "invoke",
+    "logs",
     "sweep",
     "redrive",
     "demo",

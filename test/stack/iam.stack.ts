@@ -487,7 +487,12 @@ describe("a stack where IAM is enforced", function () {
       return following?.exitCode === null ? undefined : true;
     });
 
-    expect(new Set(one.map((line) => line["function_request_id"]))).to.deep.equal(new Set([id]));
+    const ids = one.map((line) => {
+      // Lambda's own lines have it elsewhere.
+      const { requestId } = (line["record"] ?? {}) as { requestId?: string };
+      return line["function_request_id"] ?? requestId;
+    });
+    expect(new Set(ids)).to.deep.equal(new Set([id]));
     expect(one.map(({ message }) => message)).to.include("request");
     expect(failed.values.map((line) => line["level"])).to.include("error");
     expect(JSON.stringify(failed.values)).to.contain("store-denied");
