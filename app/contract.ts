@@ -74,9 +74,22 @@ export const environmentNames = {
 
 /** Settings of the stack that say what these functions have. Pulumi.yaml describes them. */
 export const sizeSettings = {
-  ingest: { memory: "ingestMemoryMiB", disk: "ingestDiskMiB", time: "ingestTimeoutSeconds" },
-  query: { memory: "queryMemoryMiB", disk: "queryDiskMiB", time: "queryTimeoutSeconds" },
+  ingest: {
+    memory: "ingestMemoryMiB",
+    disk: "ingestDiskMiB",
+    time: "ingestTimeoutSeconds",
+    concurrency: "ingestConcurrency",
+  },
+  query: {
+    memory: "queryMemoryMiB",
+    disk: "queryDiskMiB",
+    time: "queryTimeoutSeconds",
+    concurrency: "queryConcurrency",
+  },
 } as const;
+
+/** The table that `npm run smoke` tries a stage by, so that nobody's rows are touched. No alarm tells of what is rejected there. */
+export const smokeTable = "millpond_smoke";
 
 /** The `service` key of every log line. */
 export const serviceName = "millpond";
@@ -91,7 +104,7 @@ export const metricsNamespace = "Millpond";
 export const metricUnits = {
   /** Files whose newest version became rows. */
   FilesConverted: "Count",
-  /** Files that can't be read. */
+  /** Files that can't be read, each version once. */
   FilesRejected: "Count",
   RowsConverted: "Count",
   /** Of the files as people dropped them. */

@@ -6,7 +6,7 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import { Command } from "commander";
-import { prefixes } from "../app/contract.ts";
+import { prefixes, smokeTable as table } from "../app/contract.ts";
 import { awsError } from "./aws-error.ts";
 import {
   type DeployedStack,
@@ -22,9 +22,6 @@ import { UsageError } from "./usage-error.ts";
 
 /** Milliseconds in which a new API may not be found yet. */
 const settlingMs = 20_000;
-
-/** Its own, so that whatever happens nobody's rows are touched. */
-const table = "millpond_smoke";
 
 interface SmokeOptions {
   stack?: string;
@@ -44,7 +41,8 @@ export function smokeCommand(): Command {
 With your rights on AWS: s3:PutObject, s3:DeleteObject and s3:ListBucket on the
 stack's bucket, logs:FilterLogEvents on the log of its query function. It uses a
 table of its own, ${table}, and removes its rows; the bucket keeps
-their old versions as long as any. Not for a stage with auth iam.
+their old versions as long as any. The file that it has rejected raises no
+alarm. Not for a stage with auth iam.
 Exit code: 0 all works; 1 something does not; 2 the call is wrong.`,
     )
     .action(async (options: SmokeOptions) => {

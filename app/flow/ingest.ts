@@ -49,7 +49,14 @@ export type Outcome =
   | { kind: "gone"; table: string | undefined }
   /** The source is gone, and its rows with it. */
   | { kind: "deleted"; table: string; rows: number }
-  | { kind: "rejected"; table: string | undefined; reason: RejectionReason; rejectionKey: string }
+  | {
+      kind: "rejected";
+      table: string | undefined;
+      reason: RejectionReason;
+      rejectionKey: string;
+      /** Whether an event before this one had this version rejected. */
+      again: boolean;
+    }
   | { kind: "ignored"; why: string };
 
 export interface IngestOptions {
@@ -89,6 +96,8 @@ export async function ingest(
   for (let attempt = 1; attempt <= tries; attempt += 1) {
     if (isLate(options)) throw late(key);
     const outcome = await ingestOnce(parts, key, source, options);
+    // What came up since the first look may be its own, where the answer to its write got lost.
+    if (outcome?.kind === "rejected" && attempt > 1) return { ...outcome, again: false };
     if (outcome !== undefined) return outcome;
   }
   throw new MillpondError("source-busy", `${key} changed ${tries} times while it was read`, {
@@ -132,6 +141,7 @@ async function ingestOnce(
           table,
           rejectionKey: rejectedAt,
           reason: { code, message, expected },
+          again: true,
         };
       }
     }
@@ -174,7 +184,7 @@ async function ingestOnce(
     // A version that came meanwhile may be readable: then this record must not be the last word.
     if (written.kind === "conflict" || (await store.head(key))?.etag !== newest.etag)
       return undefined;
-    return { kind: "rejected", table, reason, rejectionKey: rejectedAt } as const;
+    return { kind: "rejected", table, reason, rejectionKey: rejectedAt, again: false } as const;
   };
 
   if (source.kind === "unusable") {

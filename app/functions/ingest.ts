@@ -1,5 +1,5 @@
 import type { Context } from "aws-lambda";
-import { prefixes } from "../contract.ts";
+import { prefixes, smokeTable } from "../contract.ts";
 import { MillpondError, messageOf } from "../errors.ts";
 import { decodeObjectEvents, type ObjectEvent } from "../events/s3-event.ts";
 import { type IngestOptions, ingest, type Outcome } from "../flow/ingest.ts";
@@ -110,7 +110,8 @@ function measures(outcome: Outcome): Measures | undefined {
       };
     }
     case "rejected":
-      return { FilesRejected: 1 };
+      // A duplicate of its event is no other file, and who tries a stage out knows of theirs: an alarm is raised by each.
+      return outcome.again || outcome.table === smokeTable ? undefined : { FilesRejected: 1 };
     default:
       return undefined;
   }

@@ -535,6 +535,19 @@ describe("ingest", () => {
       expect(await rows("SELECT a, b FROM raced4")).to.deep.equal([{ a: 1, b: 2 }]);
     });
 
+    it("says of a rejection whether it was there before its event", async () => {
+      const key = "inbox/raced6.csv";
+      await drop(key, "a,b\n1\n");
+
+      // As where its own answer got lost.
+      const store = disturbed("putText", () => ingest(parts, key));
+      const first = await ingest({ ...parts, store }, key);
+      const second = await ingest(parts, key);
+
+      expect(first).to.include({ kind: "rejected", again: false });
+      expect(second).to.include({ kind: "rejected", again: true });
+    });
+
     it("ends in one state however many do the same at once", async () => {
       const key = "inbox/raced5.csv";
       await drop(key, "id\n1\n2\n3\n");

@@ -2,7 +2,7 @@ import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { expect } from "chai";
-import { environmentNames } from "../../app/contract.ts";
+import { environmentNames, smokeTable } from "../../app/contract.ts";
 import { readSettings } from "../../app/environment.ts";
 import { objectMessage, wrapObjectEvent } from "../../app/events/s3-event.ts";
 import { createHandler } from "../../app/functions/ingest.ts";
@@ -96,14 +96,26 @@ describe("the ingest function", () => {
     await tell("inbox/m/a.csv");
     await fs.writeFile(path.join(folder, "inbox/m/b.csv"), "id\n1,2\n");
     await tell("inbox/m/b.csv");
+    await tell("inbox/m/b.csv");
+    await fs.mkdir(path.join(folder, `inbox/${smokeTable}`));
+    await fs.writeFile(path.join(folder, `inbox/${smokeTable}/a.csv`), "id\n1,2\n");
+    await tell(`inbox/${smokeTable}/a.csv`);
+    await fs.writeFile(path.join(folder, "inbox/m/b.csv"), "id\n1,2,3\n");
+    await tell("inbox/m/b.csv");
 
-    const [converted, unchanged, rejected] = measured as Record<string, number>[];
+    const [converted, unchanged, rejected, again, smoked, anew] = measured as Record<
+      string,
+      number
+    >[];
     expect(converted).to.include({ FilesConverted: 1, RowsConverted: 2, SourceBytes: 7 });
     expect(converted?.["ParquetBytes"]).to.be.greaterThan(100);
     // The clock of file systems ticks every few milliseconds.
     expect(converted?.["IngestLag"]).to.be.within(0, since + 50);
     expect(unchanged).to.equal(undefined);
     expect(rejected).to.deep.equal({ FilesRejected: 1 });
+    expect(again).to.equal(undefined);
+    expect(smoked).to.equal(undefined);
+    expect(anew).to.deep.equal({ FilesRejected: 1 });
   });
 
   it("takes events of each of its topics, and those straight from S3", async () => {
