@@ -141,6 +141,7 @@ const monitoring = stage.monitoring.enabled
       schedules: { sweep: sweeps },
       api,
       encrypt: stage.encryptTopic,
+      logLevel: stage.logLevel,
     })
   : undefined;
 

@@ -77,11 +77,15 @@ export class EventTopic extends pulumi.ComponentResource {
   }
 
   /** Mails each message to somebody, who is asked by mail first whether that is wanted. */
-  subscribeEmail(name: string, address: string): aws.sns.TopicSubscription {
+  subscribeEmail(
+    name: string,
+    address: string,
+    { dependsOn = [] }: { dependsOn?: pulumi.Resource[] } = {},
+  ): aws.sns.TopicSubscription {
     return new aws.sns.TopicSubscription(
       `${name}-subscription`,
       { topic: this.arn, protocol: "email", endpoint: address },
-      { parent: this },
+      { parent: this, dependsOn },
     );
   }
 

@@ -1,12 +1,13 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { type MetricName, metricsNamespace } from "../app/contract.ts";
+import { type MetricName, metricsNamespace, sizeSettings } from "../app/contract.ts";
 import type { ContainerFunction } from "./container-function.ts";
 import { dashboard, type Row } from "./dashboard.ts";
 import { EventTopic } from "./event-topic.ts";
 import type { HttpApi } from "./http-api.ts";
 import { stageName, stageTags } from "./names.ts";
 import type { Schedule } from "./schedule.ts";
+import type { LogLevel } from "./stage-config.ts";
 
 export interface MonitoringArgs {
   /** By the names that `npm run logs -- -f` takes. */
@@ -23,15 +24,19 @@ export interface MonitoringArgs {
   encrypt?: boolean;
   /** Whether queries for CloudWatch Logs Insights are saved. @default true */
   insightsQueries?: boolean;
+  /** What the functions log, and with it what they measure. @default "info" */
+  logLevel?: LogLevel;
 }
 
 /** Near a limit is at this share of it. */
 const near = 0.9;
 /** Seconds that most alarms look at. */
 const fiveMinutes = 300;
-const daySeconds = 24 * 60 * 60;
-/** A failure waits 14 days; this late somebody should have looked. */
-const oldFailureSeconds = 7 * 24 * 60 * 60;
+const hour = 60 * 60;
+/** A failure waits 14 days; this late somebody should have looked. No alarm looks further back. */
+const hoursOfOldFailures = 7 * 24;
+/** Levels of logs in which a rejected file, which is a warning, is not told of. */
+const silentOfRejections: ReadonlySet<LogLevel> = new Set(["error", "fatal"]);
 
 interface AlarmArgs {
   /** What it means, and the command that shows more. */
@@ -43,6 +48,10 @@ interface AlarmArgs {
   statistic: "Sum" | "Maximum";
   /** It goes off at this and above. */
   threshold: number;
+  /** Seconds of one look. @default 300 */
+  period?: number;
+  /** Looks in turn that are all as bad. @default 1 */
+  looks?: number;
 }
 
 /** Tells somebody when something is wrong, and shows how things go. */
@@ -56,15 +65,19 @@ export class Monitoring extends pulumi.ComponentResource {
   constructor(name: string, args: MonitoringArgs, opts?: pulumi.ComponentResourceOptions) {
     super("millpond:infra:Monitoring", name, {}, opts);
     this.#topic = new EventTopic("alarms", { encrypt: args.encrypt ?? false }, { parent: this });
-    if (args.email !== undefined) this.#topic.subscribeEmail("alarms-email", args.email);
     this.topicArn = this.#topic.arn;
 
     const memory = Object.fromEntries(
       Object.entries(args.functions).map(([of, fn]) => [of, this.#watchFunction(of, fn)]),
     );
     for (const [of, schedule] of Object.entries(args.schedules)) this.#watchSchedule(of, schedule);
-    this.#watchIngest(args.functions.ingest);
+    // Without its metric it could never go off.
+    if (!silentOfRejections.has(args.logLevel ?? "info")) this.#watchIngest(args.functions.ingest);
     this.#watchApi(args.api);
+    // The last: a new stage's schedules have had no success, which nobody is to be mailed of before they could have one.
+    if (args.email !== undefined) {
+      this.#topic.subscribeEmail("alarms-email", args.email, { dependsOn: this.#alarms });
+    }
 
     const { region } = aws.getRegionOutput({}, { parent: this });
     const board = new aws.cloudwatch.Dashboard(
@@ -90,8 +103,8 @@ export class Monitoring extends pulumi.ComponentResource {
   #watchFunction(of: string, fn: ContainerFunction): string {
     const dimensions = { FunctionName: fn.name };
     const ofLambda = { namespace: "AWS/Lambda", dimensions } as const;
-    const logs = (more: string) =>
-      `npm run logs -- --stack ${pulumi.getStack()} -f ${of} --level ${more}`;
+    const logs = (level: string) =>
+      `npm run logs -- --stack ${pulumi.getStack()} -f ${of} --level ${level}`;
     this.#alarm(`${of}-errors`, {
       ...ofLambda,
       description: `${of} failed: ${logs("error")}`,
@@ -101,14 +114,14 @@ export class Monitoring extends pulumi.ComponentResource {
     });
     this.#alarm(`${of}-throttles`, {
       ...ofLambda,
-      description: `${of} was called more often at once than it may run: the account's concurrency, or ${of}Concurrency, is used up`,
+      description: `${of} was called more often at once than it may run: pulumi stack output dashboardUrl shows how often; ${moreAtOnce(of)}`,
       metric: "Throttles",
       statistic: "Sum",
       threshold: 1,
     });
     this.#alarm(`${of}-duration`, {
       ...ofLambda,
-      description: `${of} took nearly all of its ${fn.timeoutSeconds} s: ${logs("debug")}`,
+      description: `${of} took nearly all of its ${fn.timeoutSeconds} s: ${logs("debug")}; ${moreMemory(of)}, and with it processors`,
       metric: "Duration",
       statistic: "Maximum",
       threshold: Math.floor(fn.timeoutSeconds * 1000 * near),
@@ -120,7 +133,7 @@ export class Monitoring extends pulumi.ComponentResource {
       unit: "Megabytes",
     });
     this.#alarm(`${of}-memory`, {
-      description: `${of} used nearly all of its ${fn.memoryMiB} MiB: ${logs("debug")}`,
+      description: `${of} used nearly all of its ${fn.memoryMiB} MiB: ${logs("debug")}; ${moreMemory(of)}`,
       namespace: metricsNamespace,
       metric,
       statistic: "Maximum",
@@ -142,11 +155,14 @@ export class Monitoring extends pulumi.ComponentResource {
       metric: "ApproximateNumberOfMessagesVisible",
       threshold: 1,
     });
+    // Not SQS's own age of the oldest: that leaves out what was received three times, and `redrive` receives what it shows.
     this.#alarm(`${name}-age`, {
       ...ofQueue,
-      description: `events of ${of} have waited for a week, and are lost a week from now: ${redrive}`,
-      metric: "ApproximateAgeOfOldestMessage",
-      threshold: oldFailureSeconds,
+      description: `for a week failed events of ${of} have waited in every hour; the oldest may be lost a week from now: ${redrive} says since when, --run hands them back`,
+      metric: "ApproximateNumberOfMessagesVisible",
+      threshold: 1,
+      period: hour,
+      looks: hoursOfOldFailures,
     });
   }
 
@@ -173,24 +189,27 @@ export class Monitoring extends pulumi.ComponentResource {
     });
   }
 
-  /** Goes off where the newest success is three intervals old; no alarm of CloudWatch's looks further back than a day. */
+  /**
+   * Goes off where a schedule's function had no success in three intervals. Lines without one count as zero; where nothing calls it
+   * there are none, and the alarm comes when all that CloudWatch looks at is missing: some intervals later.
+   * @see https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+   */
   #watchSchedule(of: string, { fn, everyMinutes }: Schedule): void {
-    const period = Math.max(fiveMinutes, everyMinutes * 60);
     const metric = this.#count(fn, `${of}-successes`, {
       pattern: '{ $.type = "platform.report" && $.record.status = "success" }',
       value: "1",
+      defaultValue: "0",
       unit: "Count",
     });
     this.#add(`${of}-stopped`, {
-      alarmDescription: `${of}, which runs every ${everyMinutes} min, has not succeeded for long: npm run logs -- --stack ${pulumi.getStack()} -f ${of} --since 1d`,
+      alarmDescription: `${of}, which runs every ${everyMinutes} min, has not succeeded in three intervals: npm run logs -- --stack ${pulumi.getStack()} -f ${of} --since 1d; npm run invoke -- --stack ${pulumi.getStack()} -f ${of} runs it now`,
       namespace: metricsNamespace,
       metricName: metric,
       statistic: "Sum",
-      period,
-      evaluationPeriods: Math.max(1, Math.min(3, Math.floor(daySeconds / period))),
+      period: Math.max(fiveMinutes, everyMinutes * 60),
+      evaluationPeriods: 3,
       comparisonOperator: "LessThanThreshold",
       threshold: 1,
-      // There is no line of a function that is not called.
       treatMissingData: "breaching",
     });
   }
@@ -202,7 +221,10 @@ export class Monitoring extends pulumi.ComponentResource {
   #count(
     fn: ContainerFunction,
     name: string,
-    { pattern, value, unit }: { pattern: string; value: string; unit: string },
+    {
+      pattern,
+      ...transformation
+    }: { pattern: string; value: string; defaultValue?: string; unit: string },
   ): string {
     const metric = stageName(name);
     new aws.cloudwatch.LogMetricFilter(
@@ -211,7 +233,7 @@ export class Monitoring extends pulumi.ComponentResource {
         name: metric,
         logGroupName: fn.nodes.logGroup.name,
         pattern,
-        metricTransformation: { name: metric, namespace: metricsNamespace, value, unit },
+        metricTransformation: { name: metric, namespace: metricsNamespace, ...transformation },
       },
       { parent: this },
     );
@@ -220,14 +242,15 @@ export class Monitoring extends pulumi.ComponentResource {
 
   #alarm(name: string, args: AlarmArgs): void {
     const { description, namespace, metric, dimensions = {}, statistic, threshold } = args;
+    const { period = fiveMinutes, looks = 1 } = args;
     this.#add(name, {
       alarmDescription: description,
       namespace,
       metricName: metric,
       dimensions,
       statistic,
-      period: fiveMinutes,
-      evaluationPeriods: 1,
+      period,
+      evaluationPeriods: looks,
       comparisonOperator: "GreaterThanOrEqualToThreshold",
       threshold,
       // Nothing happened: all is well.
@@ -310,6 +333,25 @@ export class Monitoring extends pulumi.ComponentResource {
       );
     }
   }
+}
+
+/** What gives a function more memory: a setting, or the program where there is none. */
+function moreMemory(of: string): string {
+  const given = isSized(of)
+    ? `pulumi config set ${sizeSettings[of].memory} <MiB>`
+    : `memoryMiB of ${of} in index.ts`;
+  return `${given} and pulumi up give it more memory`;
+}
+
+function moreAtOnce(of: string): string {
+  const account = "the account's quota of concurrent executions in Service Quotas";
+  return isSized(of)
+    ? `pulumi config set ${sizeSettings[of].concurrency} <executions> and pulumi up raise its own limit; without one it is ${account}`
+    : `its limit is ${account}`;
+}
+
+function isSized(of: string): of is keyof typeof sizeSettings {
+  return Object.hasOwn(sizeSettings, of);
 }
 
 /** What the dashboard shows, from what people wait for to what it runs on. @param memory names of metrics, by function */
@@ -418,7 +460,7 @@ function rowsOf({ functions, api }: MonitoringArgs, memory: Record<string, strin
         metrics: ofEachQueue("ApproximateNumberOfMessagesVisible"),
       },
       {
-        title: "Oldest of them",
+        title: "Oldest, until it is looked at three times",
         unit: "s",
         statistics: ["Maximum"],
         metrics: ofEachQueue("ApproximateAgeOfOldestMessage"),

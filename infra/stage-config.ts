@@ -239,14 +239,14 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
       memoryMiB: read.number(sizeSettings.ingest.memory, 1769, 512, 10_240, "MiB"),
       timeoutSeconds: read.number(sizeSettings.ingest.time, 300, 30, 900, "seconds"),
       diskMiB: read.number(sizeSettings.ingest.disk, 4096, 512, 10_240, "MiB"),
-      concurrency: read.optionalNumber("ingestConcurrency", 1, 10_000, "executions"),
+      concurrency: read.optionalNumber(sizeSettings.ingest.concurrency, 1, 10_000, "executions"),
     },
     query: {
       memoryMiB: read.number(sizeSettings.query.memory, 1769, 512, 10_240, "MiB"),
       // The API ends a request after 30 s.
       timeoutSeconds: read.number(sizeSettings.query.time, 29, 5, 29, "seconds"),
       diskMiB: read.number(sizeSettings.query.disk, 2048, 512, 10_240, "MiB"),
-      concurrency: read.optionalNumber("queryConcurrency", 1, 10_000, "executions"),
+      concurrency: read.optionalNumber(sizeSettings.query.concurrency, 1, 10_000, "executions"),
     },
     sweepEveryMinutes: read.number("sweepEveryMinutes", 60, 1, 1440, "minutes"),
     bucket: {

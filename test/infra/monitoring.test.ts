@@ -1,3 +1,4 @@
+import fs from "node:fs/promises";
 import { expect } from "chai";
 import { metricUnits } from "../../app/contract.ts";
 import { ContainerFunction } from "../../infra/container-function.ts";
@@ -5,6 +6,7 @@ import { EventTopic } from "../../infra/event-topic.ts";
 import { HttpApi } from "../../infra/http-api.ts";
 import { Monitoring } from "../../infra/monitoring.ts";
 import { Schedule } from "../../infra/schedule.ts";
+import type { LogLevel } from "../../infra/stage-config.ts";
 import { type Built, build, region } from "./build.ts";
 
 interface Widget {
@@ -31,6 +33,7 @@ describe("Monitoring", () => {
     email?: string;
     encrypt?: boolean;
     insightsQueries?: boolean;
+    logLevel?: LogLevel;
   } = {}) =>
     await build(() => {
       const common = {
@@ -94,18 +97,22 @@ describe("Monitoring", () => {
     expect(alarm(built, "query-memory")).to.include({ metricName: name, namespace });
   });
 
-  it("watches each queue of failures, how many and how old", async () => {
+  it("watches each queue of failures, how many and for how long, by nothing that a look at them changes", async () => {
     const built = await monitor();
 
     for (const queue of ["ingest-failures", "ingest-undelivered", "sweep-failures"]) {
       const dimensions = { QueueName: `millpond-dev-${queue}` };
       expect(alarm(built, `${queue}-depth`)).to.deep.include({ dimensions, threshold: 1 });
-      // Half of the time that SQS keeps them.
       const { inputs } = built.one("aws:sqs/queue:Queue", queue);
-      expect(alarm(built, `${queue}-age`)).to.deep.include({
-        dimensions,
-        threshold: Number(inputs["messageRetentionSeconds"]) / 2,
-      });
+      const age = alarm(built, `${queue}-age`);
+      expect(age).to.deep.include({ dimensions, threshold: 1, statistic: "Maximum" });
+      // SQS leaves what was received three times out of the age of its oldest.
+      expect(age["metricName"]).to.equal("ApproximateNumberOfMessagesVisible");
+      // Longer than they are hidden from others, and half of the time that SQS keeps them.
+      expect(age["period"]).to.be.above(120);
+      expect(Number(age["period"]) * Number(age["evaluationPeriods"])).to.equal(
+        Number(inputs["messageRetentionSeconds"]) / 2,
+      );
     }
   });
 
@@ -121,18 +128,41 @@ describe("Monitoring", () => {
     });
   });
 
-  for (const [everyMinutes, period, evaluationPeriods] of [
-    [1, 300, 3],
-    [60, 3600, 3],
-    [720, 43_200, 2],
-    [1440, 86_400, 1],
+  it("says nothing of rejected files where the log does not", async () => {
+    const named = async (logLevel: LogLevel) =>
+      (await monitor({ logLevel }))
+        .all("aws:cloudwatch/metricAlarm:MetricAlarm")
+        .some(({ name }) => name === "files-rejected-alarm");
+
+    expect(await named("warn")).to.equal(true);
+    expect(await named("error")).to.equal(false);
+    expect(await named("fatal")).to.equal(false);
+  });
+
+  it("keeps each alarm within what CloudWatch looks at, also where sweeps are rare", async () => {
+    for (const everyMinutes of [1, 59, 60, 1440]) {
+      const built = await monitor({ everyMinutes });
+
+      for (const { name, inputs } of built.all("aws:cloudwatch/metricAlarm:MetricAlarm")) {
+        const period = Number(inputs["period"]);
+        const most = period < 3600 ? 86_400 : 604_800;
+        expect(period * Number(inputs["evaluationPeriods"]), name).to.be.at.most(most);
+      }
+    }
+  });
+
+  for (const [everyMinutes, period] of [
+    [1, 300],
+    [60, 3600],
+    [720, 43_200],
+    [1440, 86_400],
   ]) {
-    it(`misses a schedule of every ${everyMinutes} min that has no success, within what CloudWatch looks at`, async () => {
+    it(`misses a schedule of every ${everyMinutes} min that has no success in three intervals`, async () => {
       const built = await monitor({ everyMinutes: Number(everyMinutes) });
 
       const stopped = alarm(built, "sweep-stopped");
       expect(stopped).to.include({
-        ...{ evaluationPeriods, threshold: 1, treatMissingData: "breaching" },
+        ...{ evaluationPeriods: 3, threshold: 1, treatMissingData: "breaching" },
         comparisonOperator: "LessThanThreshold",
       });
       const { inputs } = built.one(
@@ -148,8 +178,30 @@ describe("Monitoring", () => {
         string
       >;
       expect(stopped).to.include({ metricName, namespace, statistic: "Sum", period });
+      // Runs that fail are data, so that an old success does not count for them.
+      expect(inputs["metricTransformation"]).to.include({ value: "1", defaultValue: "0" });
     });
   }
+
+  it("names in an alarm's text no setting that there is not", async () => {
+    const settings = await fs.readFile(new URL("../../Pulumi.yaml", import.meta.url), "utf8");
+    const built = await monitor();
+
+    const texts = built
+      .all("aws:cloudwatch/metricAlarm:MetricAlarm")
+      .map(({ inputs }) => String(inputs["alarmDescription"]));
+    const named = texts.flatMap((text) =>
+      [...text.matchAll(/\b[a-z]+(?:Concurrency|MemoryMiB|TimeoutSeconds)\b/g)].map(([one]) => one),
+    );
+    expect(named).to.include.members(["queryConcurrency", "ingestMemoryMiB"]);
+    for (const name of named) expect(settings).to.contain(`millpond:${name}:`);
+    const ofSweep = ["throttles", "duration", "memory"].map(
+      (what) => alarm(built, `sweep-${what}`)["alarmDescription"],
+    );
+    expect(ofSweep[0]).to.contain("Service Quotas");
+    expect(ofSweep[1]).to.contain("memoryMiB of sweep in index.ts");
+    expect(ofSweep[2]).to.contain("memoryMiB of sweep in index.ts");
+  });
 
   it("tells a topic of each alarm and of its end, and mails who is named", async () => {
     const built = await monitor({ email: "ops@example.com", encrypt: true });
@@ -162,9 +214,15 @@ describe("Monitoring", () => {
       // What it means is not to be guessed from its name.
       expect(inputs["alarmDescription"]).to.match(/\w+: |\w+, /);
     }
-    expect(
-      built.one("aws:sns/topicSubscription:TopicSubscription", "alarms-email-subscription").inputs,
-    ).to.include({ protocol: "email", endpoint: "ops@example.com", topic: topicArn });
+    const mail = built.one(
+      "aws:sns/topicSubscription:TopicSubscription",
+      "alarms-email-subscription",
+    );
+    expect(mail.inputs).to.include({
+      ...{ protocol: "email", endpoint: "ops@example.com", topic: topicArn },
+    });
+    // A new stage's sweeps have had no success, of which nobody is to be mailed.
+    expect(mail.after).to.include("sweep-stopped-alarm");
     // AWS's own key would shut alarms out.
     const [key] = built.all("aws:kms/key:Key");
     expect(JSON.stringify(key && built.policy(key))).to.contain("cloudwatch.amazonaws.com");

@@ -574,6 +574,30 @@ describe("the program", () => {
     }
   });
 
+  it("has for each symptom in the docs a command that shows it and one that mends it, with settings that there are", async () => {
+    const [docs, settings] = await Promise.all(
+      ["docs/operations.md", "Pulumi.yaml"].map((file) => fs.readFile(`${root}${file}`, "utf8")),
+    );
+    const section = /\n## How a failure shows itself\n(.*?)\n## /s.exec(docs as string)?.[1] ?? "";
+    const rows = section
+      .split("\n")
+      .filter((line) => line.startsWith("| "))
+      .slice(2)
+      .map((line) => line.split(" | ").map((cell) => cell.replace(/^\| | \|$/g, "")));
+
+    expect(rows.length).to.be.above(15);
+    const command = /`(npm run|pulumi|aws|curl) [^`]+`/;
+    for (const [symptom, shows, means, mends, ...more] of rows) {
+      expect(shows, symptom).to.match(command);
+      expect(means, symptom).to.match(/\w/);
+      expect(mends, symptom).to.match(command);
+      expect(more, symptom).to.deep.equal([]);
+      for (const [, setting] of String(mends).matchAll(/pulumi config set (\w+)/g)) {
+        expect(settings, symptom).to.contain(`millpond:${setting}:`);
+      }
+    }
+  });
+
   describe("its deployer's policy", () => {
     const place = { partition: "aws", region, account };
     const planned = (built: Built<unknown>) =>
