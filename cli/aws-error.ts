@@ -13,6 +13,7 @@ export function awsError(error: unknown, action: string, where: string): Millpon
   if (name === "CredentialsProviderError") {
     return failed("set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
   }
+  if (/^Region is missing/.test(messageOf(error))) return failed("set AWS_REGION");
   if (/^AccessDenied|^Unauthorized/.test(name)) return failed("your keys need that permission");
   if (/^ExpiredToken|^InvalidClientTokenId|^UnrecognizedClient/.test(name)) {
     return failed("the keys are not valid, or have expired: sign in again");

@@ -17,10 +17,17 @@ export interface Place {
 export interface Rights {
   sid: string;
   resources: (resource: PlannedResource, place: Place) => string[];
-  /** To preview: what Pulumi looks at. */
+  /** What the provider looks at while it deploys, refreshes and destroys. */
   read: readonly string[];
   /** To deploy and destroy. */
   write: readonly string[];
+  /** To preview. A preview that refreshes nothing takes what there is from the state: it looks at what the program itself looks at. */
+  preview?: readonly string[];
+  /**
+   * Whether it has a policy of its own, which a deployer writes and may name itself in. Then all else is denied it there: a Deny of its own
+   * policy beats what any other policy allows.
+   */
+  closed?: true;
   /** What functions do with it, at most: the bound of what their roles may be given. */
   used?: readonly string[];
   condition?: Record<string, Record<string, string | string[]>>;
@@ -46,30 +53,36 @@ const roleArn = (resource: PlannedResource, { partition, account }: Place) => [
 /**
  * Those of a bucket, with what its provider looks at beside what the stack sets. No right to delete the bucket, or an object: both stay.
  */
+const bucketRead = [
+  "s3:GetAccelerateConfiguration",
+  "s3:GetBucketAcl",
+  "s3:GetBucketCORS",
+  "s3:GetBucketLocation",
+  "s3:GetBucketLogging",
+  "s3:GetBucketNotification",
+  "s3:GetBucketObjectLockConfiguration",
+  "s3:GetBucketOwnershipControls",
+  "s3:GetBucketPolicy",
+  "s3:GetBucketPublicAccessBlock",
+  "s3:GetBucketRequestPayment",
+  "s3:GetBucketTagging",
+  "s3:GetBucketVersioning",
+  "s3:GetBucketWebsite",
+  "s3:GetEncryptionConfiguration",
+  "s3:GetLifecycleConfiguration",
+  "s3:GetReplicationConfiguration",
+  "s3:ListBucket",
+  "s3:ListTagsForResource",
+];
+
 const bucket: Rights = {
   sid: "Bucket",
+  // The bucket's policy may speak of the objects, too.
+  closed: true,
   resources: bucketArn(),
-  read: [
-    "s3:GetAccelerateConfiguration",
-    "s3:GetBucketAcl",
-    "s3:GetBucketCORS",
-    "s3:GetBucketLocation",
-    "s3:GetBucketLogging",
-    "s3:GetBucketNotification",
-    "s3:GetBucketObjectLockConfiguration",
-    "s3:GetBucketOwnershipControls",
-    "s3:GetBucketPolicy",
-    "s3:GetBucketPublicAccessBlock",
-    "s3:GetBucketRequestPayment",
-    "s3:GetBucketTagging",
-    "s3:GetBucketVersioning",
-    "s3:GetBucketWebsite",
-    "s3:GetEncryptionConfiguration",
-    "s3:GetLifecycleConfiguration",
-    "s3:GetReplicationConfiguration",
-    "s3:ListBucket",
-    "s3:ListTagsForResource",
-  ],
+  read: bucketRead,
+  // The program looks whether it is there, and one that an earlier stack left is imported.
+  preview: bucketRead,
   write: [
     "s3:CreateBucket",
     "s3:PutBucketCORS",
@@ -95,21 +108,27 @@ const objects: Rights = {
   used: ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
 };
 
+const notificationRead = [
+  "s3:GetBucketLocation",
+  "s3:GetBucketNotification",
+  "s3:GetBucketTagging",
+  "s3:ListBucket",
+];
+
 /** Of a bucket that may be somebody else's. */
 const notification: Rights = {
   sid: "Notifications",
   resources: bucketArn(),
-  read: [
-    "s3:GetBucketLocation",
-    "s3:GetBucketNotification",
-    "s3:GetBucketTagging",
-    "s3:ListBucket",
-  ],
+  read: notificationRead,
+  // The program looks whom a bucket tells that was there before.
+  preview: ["s3:GetBucketNotification"],
   write: ["s3:PutBucketNotification"],
 };
 
 const role: Rights = {
   sid: "Roles",
+  // Its own policy is who may take it on.
+  closed: true,
   resources: roleArn,
   read: [
     "iam:GetRole",
@@ -118,21 +137,23 @@ const role: Rights = {
     "iam:ListInstanceProfilesForRole",
     "iam:ListRolePolicies",
   ],
-  write: [
-    "iam:DeleteRole",
-    "iam:DeleteRolePolicy",
-    "iam:TagRole",
-    "iam:UntagRole",
-    "iam:UpdateAssumeRolePolicy",
-  ],
+  write: ["iam:DeleteRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy"],
 };
 
-/** What gives a role more rights: apart, as a boundary is asked for here. */
+/**
+ * What changes a role's rights: apart, as a boundary is asked for here.
+ * @see https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html which know that condition
+ */
 const roleGrants: Rights = {
   sid: "RoleGrants",
   resources: roleArn,
   read: [],
-  write: ["iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"],
+  write: [
+    "iam:CreateRole",
+    "iam:DeleteRolePolicy",
+    "iam:PutRolePermissionsBoundary",
+    "iam:PutRolePolicy",
+  ],
 };
 
 const passRole: Rights = {
@@ -147,6 +168,7 @@ const passRole: Rights = {
 
 const fn: Rights = {
   sid: "Functions",
+  closed: true,
   resources: named("lambda", "function:"),
   read: [
     "lambda:GetFunction",
@@ -185,23 +207,26 @@ const tracing: Rights = {
   used: ["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
 };
 
-/** Lambda looks for an image by the rights of whoever makes the function. */
-const functionImage: Rights = {
-  sid: "FunctionImage",
-  resources: (resource, { partition }) => {
+const repositoryArn =
+  (key: string) =>
+  (resource: PlannedResource, { partition }: Place) => {
     const [, account, region, name] =
-      /^(\d{12})\.dkr\.ecr\.([\w-]+)\.[^/]+\/([^@:]+)/.exec(text(resource, "imageUri")) ?? [];
+      /^(\d{12})\.dkr\.ecr\.([\w-]+)\.[^/]+\/([^@:]+)/.exec(text(resource, key)) ?? [];
     return name === undefined
       ? []
       : [`arn:${partition}:ecr:${region}:${account}:repository/${name}`];
-  },
+  };
+
+/**
+ * Lambda looks for an image by the rights of whoever makes the function. It would write the repository's policy, too, where that does not
+ * let it pull; but who may do so in a repository that others deploy from may let itself replace what they run.
+ * @see https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#gettingstarted-images-permissions
+ */
+const functionImage: Rights = {
+  sid: "FunctionImage",
+  resources: repositoryArn("imageUri"),
   read: [],
-  write: [
-    "ecr:BatchGetImage",
-    "ecr:GetDownloadUrlForLayer",
-    "ecr:GetRepositoryPolicy",
-    "ecr:SetRepositoryPolicy",
-  ],
+  write: ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:GetRepositoryPolicy"],
 };
 
 const repository: Rights = {
@@ -237,11 +262,28 @@ const registry: Rights = {
   sid: "RegistryLogin",
   resources: everything,
   read: ["ecr:GetAuthorizationToken"],
+  // awsx signs in before it knows whether there is anything to build.
+  preview: ["ecr:GetAuthorizationToken"],
   write: [],
+};
+
+/** What pushing asks for, and looking at what was pushed: `docker buildx imagetools inspect` reads an image's own configuration. */
+const push: Rights = {
+  sid: "Push",
+  resources: repositoryArn("repository"),
+  read: ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+  write: [
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:CompleteLayerUpload",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+  ],
 };
 
 const queue: Rights = {
   sid: "Queues",
+  closed: true,
   resources: named("sqs"),
   read: ["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ListQueueTags"],
   write: [
@@ -256,6 +298,7 @@ const queue: Rights = {
 
 const topic: Rights = {
   sid: "Topics",
+  closed: true,
   resources: named("sns"),
   read: ["sns:GetTopicAttributes", "sns:ListTagsForResource"],
   write: [
@@ -420,22 +463,32 @@ const apiLog: Rights = {
   ],
 };
 
+const keyArn = ({ id = "*" }: PlannedResource, { partition, region, account }: Place) => [
+  `arn:${partition}:kms:${region}:${account}:key/${id}`,
+];
+
+/** What making one asks for. Before it has a name this is said of all keys. */
 const key: Rights = {
   sid: "Keys",
-  resources: ({ id = "*" }, { partition, region, account }) => [
-    `arn:${partition}:kms:${region}:${account}:key/${id}`,
-  ],
+  resources: keyArn,
   read: ["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"],
+  write: ["kms:EnableKeyRotation", "kms:TagResource"],
+  used: ["kms:Decrypt", "kms:GenerateDataKey"],
+};
+
+/** What may harm a key: of one that has a name alone. */
+const namedKey: Rights = {
+  sid: "NamedKeys",
+  closed: true,
+  resources: (resource, place) => (resource.id === undefined ? [] : keyArn(resource, place)),
+  read: [],
   write: [
     "kms:DisableKeyRotation",
-    "kms:EnableKeyRotation",
     "kms:PutKeyPolicy",
     "kms:ScheduleKeyDeletion",
-    "kms:TagResource",
     "kms:UntagResource",
     "kms:UpdateKeyDescription",
   ],
-  used: ["kms:Decrypt", "kms:GenerateDataKey"],
 };
 
 const newKey: Rights = {
@@ -443,6 +496,58 @@ const newKey: Rights = {
   resources: everything,
   read: [],
   write: ["kms:CreateKey"],
+};
+
+/** A key that is somebody else's, of a bucket or a topic that was there before. */
+const theirKey: Rights = {
+  sid: "TheirKeys",
+  resources: (resource) => [text(resource, "arn")],
+  read: [],
+  write: [],
+  used: ["kms:Decrypt", "kms:GenerateDataKey"],
+};
+
+const stateArn =
+  (...paths: readonly string[]) =>
+  (resource: PlannedResource, place: Place) => {
+    const [bucketOfState] = bucketArn()(resource, place);
+    const named = (path: string) =>
+      path.replace("PROJECT", text(resource, "project")).replace("STACK", text(resource, "stack"));
+    return paths.map(
+      (path) => `${bucketOfState}/${text(resource, "folder")}.pulumi/${named(path)}`,
+    );
+  };
+
+/** The state of this stack alone, where Pulumi keeps it in a bucket: what is under its name, and locks, history and copies. */
+const state: Rights = {
+  sid: "State",
+  resources: stateArn(
+    "stacks/PROJECT/STACK.json*",
+    "locks/organization/PROJECT/STACK/*",
+    "history/PROJECT/STACK/*",
+    "backups/PROJECT/STACK/*",
+  ),
+  read: ["s3:GetObject"],
+  // It locks nothing, and keeps nothing.
+  preview: ["s3:GetObject"],
+  write: ["s3:DeleteObject", "s3:PutObject"],
+};
+
+/** What kind of state it is. */
+const stateLayout: Rights = {
+  sid: "StateLayout",
+  resources: stateArn("meta.yaml"),
+  read: ["s3:GetObject"],
+  preview: ["s3:GetObject"],
+  write: [],
+};
+
+const stateList: Rights = {
+  sid: "StateList",
+  resources: bucketArn(),
+  read: ["s3:ListBucket"],
+  preview: ["s3:ListBucket"],
+  write: [],
 };
 
 /** What other statements cover already: resources that are set on another one. */
@@ -460,10 +565,10 @@ export const rightsOf: Readonly<Record<string, readonly Rights[]>> = {
   "aws:cloudwatch/metricAlarm:MetricAlarm": [alarm],
   "aws:cloudwatch/queryDefinition:QueryDefinition": [insights],
   "aws:ecr/lifecyclePolicy:LifecyclePolicy": onAnother,
-  "aws:ecr/repository:Repository": [repository, registry],
+  "aws:ecr/repository:Repository": [repository],
   "aws:iam/role:Role": [role, roleGrants, passRole],
   "aws:iam/rolePolicy:RolePolicy": onAnother,
-  "aws:kms/key:Key": [key, newKey],
+  "aws:kms/key:Key": [key, namedKey, newKey],
   "aws:lambda/function:Function": [fn, functionImage, tracing],
   "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": onAnother,
   "aws:lambda/permission:Permission": onAnother,
@@ -484,7 +589,11 @@ export const rightsOf: Readonly<Record<string, readonly Rights[]>> = {
   "aws:sqs/queue:Queue": [queue],
   "aws:sqs/queuePolicy:QueuePolicy": onAnother,
   "aws:ssm/parameter:Parameter": [parameter, parameters],
-  "awsx:ecr:Image": onAnother,
+  "awsx:ecr:Image": [registry],
   "awsx:ecr:Repository": onAnother,
   "docker-build:index:Image": onAnother,
+  // What is no resource of the stack, by names of this table's own.
+  build: [push, registry],
+  state: [state, stateLayout, stateList],
+  theirKey: [theirKey],
 };

@@ -4,7 +4,8 @@ import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { metricUnits } from "../../app/contract.ts";
-import { boundaryPolicy, deployerPolicy } from "../../cli/deployer-policy.ts";
+import { boundaryPolicy, deployerPolicy, released, stateAt } from "../../cli/deployer-policy.ts";
+import type { PlannedResource } from "../../cli/deployer-rights.ts";
 import { found } from "../policy/found.ts";
 import { account, type Built, build, region } from "./build.ts";
 
@@ -606,10 +607,16 @@ describe("the program", () => {
         .filter(({ type }) => !/^(millpond|pulumi):/.test(type))
         .map(({ type, inputs }) => ({ type, inputs, id: undefined }));
 
+    const imageUri = `${account}.dkr.ecr.${region}.amazonaws.com/millpond-dev-functions@sha256:${"a".repeat(64)}`;
+    type Policy = ReturnType<typeof deployerPolicy>;
+    const allowedBy = (policy: Policy) =>
+      policy.flatMap((one) => (one.Effect === "Allow" ? [one] : []));
+    const deniedBy = (policy: Policy) =>
+      policy.flatMap((one) => (one.Effect === "Deny" ? [one] : []));
+
     it("names what the stack has, and nothing of others but where AWS knows no name", async () => {
-      const imageUri = `${account}.dkr.ecr.${region}.amazonaws.com/millpond-dev-functions@sha256:${"a".repeat(64)}`;
       const built = await run("dev", { encryptTopic: "true", imageUri });
-      const policy = deployerPolicy(planned(built), place);
+      const policy = allowedBy(deployerPolicy(planned(built), place));
 
       const wide = policy.filter(({ Resource = [] }) =>
         Resource.some((arn) => !/millpond-dev-|\/millpond\/dev\//.test(arn)),
@@ -621,28 +628,125 @@ describe("the program", () => {
       const actions = policy.flatMap(({ Action }) => Action);
       expect(actions.filter((action) => action.includes("*"))).to.deep.equal([]);
       // The data stays.
-      expect(actions).to.not.include.members(["s3:DeleteBucket"]);
-      expect(actions).to.not.include.members(["s3:DeleteObject"]);
+      expect(actions).to.not.include("s3:DeleteBucket");
+      expect(actions).to.not.include("s3:DeleteObject");
     });
 
-    it("changes nothing where it is for previews", async () => {
-      const policy = deployerPolicy(planned(await run("prod")), place, { previewOnly: true });
+    it("harms no key before it knows which is the stack's", async () => {
+      const built = await run("dev", { encryptTopic: "true", imageUri });
+      const keyActions = (resources: PlannedResource[]) =>
+        allowedBy(deployerPolicy(resources, place))
+          .filter(({ Sid }) => Sid !== "NewKeys")
+          .flatMap(({ Action, Resource = [] }) =>
+            Action.filter((one) => one.startsWith("kms:")).map((one) => `${one} ${Resource}`),
+          );
+      const arn = (id: string) => `arn:aws:kms:${region}:${account}:key/${id}`;
 
-      for (const action of policy.flatMap(({ Action }) => Action)) {
-        expect(action).to.match(/:(Get|List|Describe|GET|BatchGet)/);
+      expect(keyActions(planned(built))).to.have.members(
+        [
+          ...["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus"],
+          ...["kms:ListResourceTags", "kms:EnableKeyRotation", "kms:TagResource"],
+        ].map((action) => `${action} ${arn("*")}`),
+      );
+      const known = planned(built).map((one) => ({
+        ...one,
+        id: one.type === "aws:kms/key:Key" ? "1234-abcd" : undefined,
+      }));
+      expect(keyActions(known)).to.include(`kms:ScheduleKeyDeletion ${arn("1234-abcd")}`);
+      expect(keyActions(known).filter((one) => !one.endsWith(arn("1234-abcd")))).to.deep.equal([]);
+    });
+
+    it("leaves nothing to gain in the policies that it writes: on the stack's own it denies all else", async () => {
+      const built = await run("dev", { encryptTopic: "true", imageUri });
+      const resources = planned(built).map((one) => ({
+        ...one,
+        id: one.type === "aws:kms/key:Key" ? "1234-abcd" : undefined,
+      }));
+      // Its rights on objects are none on those of the data.
+      const state = stateAt("s3://states", "millpond", "dev");
+      const policy = deployerPolicy([...resources, ...state], place);
+
+      const denied = deniedBy(policy);
+      const data = `arn:aws:s3:::${bucketName}`;
+      expect(denied.map(({ Sid }) => Sid)).to.deep.equal([
+        ...[
+          "BucketOnly",
+          "FunctionsOnly",
+          "NamedKeysOnly",
+          "QueuesOnly",
+          "RolesOnly",
+          "TopicsOnly",
+        ],
+      ]);
+      expect(denied[0]?.Resource).to.deep.equal([data, `${data}/*`]);
+      const everything = denied.flatMap(({ NotAction }) => NotAction);
+      for (const gained of [
+        ...["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteBucket"],
+        ...["lambda:InvokeFunction", "sts:AssumeRole", "iam:AttachRolePolicy"],
+        ...["sqs:ReceiveMessage", "sns:Publish", "kms:Decrypt"],
+      ]) {
+        expect(everything).to.not.include(gained);
       }
+      // Whoever can set a policy there is denied the rest; and what is allowed is not denied.
+      const setting =
+        /:(PutBucketPolicy|AddPermission|PutKeyPolicy|UpdateAssumeRolePolicy)$|^(sqs:SetQueue|sns:SetTopic)Attributes$/;
+      for (const { Action, Resource = [] } of allowedBy(policy)) {
+        for (const arn of Resource.filter((one) =>
+          denied.some((deny) => deny.Resource.includes(one)),
+        )) {
+          const deny = denied.find((one) => one.Resource.includes(arn));
+          const service = String(deny?.NotAction[0]?.split(":")[0]);
+          expect(deny?.NotAction).to.include.members(
+            Action.filter((action) => action.startsWith(`${service}:`)),
+          );
+        }
+        if (!Action.some((action) => setting.test(action))) continue;
+        for (const arn of Resource) {
+          expect(
+            denied.some((deny) => deny.Resource.includes(arn)),
+            arn,
+          ).to.equal(true);
+        }
+      }
+    });
+
+    it("reads what the program itself looks at where it is for previews, and no secret", async () => {
+      const previewOf = async (more: Record<string, string>) =>
+        deployerPolicy(planned(await run("dev", more)), place, { previewOnly: true });
+      const existing = { bucketName: "theirs", manageNotifications: "true", imageUri };
+
+      const [bucket, ...others] = allowedBy(await previewOf({ imageUri }));
+      expect(others).to.deep.equal([]);
+      expect(bucket?.Sid).to.equal("Bucket");
+      for (const action of bucket?.Action ?? [])
+        expect(action).to.match(/^s3:(Get(?!Object)|List)/);
+      expect(allowedBy(await previewOf({})).map(({ Sid }) => Sid)).to.deep.equal([
+        ...["Bucket", "RegistryLogin"],
+      ]);
+      buckets.add("theirs");
+      expect(await previewOf(existing)).to.deep.equal([
+        {
+          Sid: "Notifications",
+          Effect: "Allow",
+          Action: ["s3:GetBucketNotification"],
+          Resource: ["arn:aws:s3:::theirs"],
+        },
+      ]);
     });
 
     it("gives roles rights only within the boundary, and hands them to services alone", async () => {
       const boundary = "arn:aws:iam::111122223333:policy/millpond";
-      const policy = deployerPolicy(planned(await run("dev")), place, { boundary });
+      const policy = allowedBy(deployerPolicy(planned(await run("dev")), place, { boundary }));
 
+      // Those of iam's actions that know the condition.
       const granting = policy.filter(({ Action }) =>
-        Action.some((action) => /^iam:(CreateRole|Put|Attach)/.test(action)),
+        Action.some((action) => /^iam:(CreateRole|Put|Attach|Detach|DeleteRoleP)/.test(action)),
       );
       expect(granting.map(({ Condition }) => Condition)).to.deep.equal([
         { StringEquals: { "iam:PermissionsBoundary": boundary } },
       ]);
+      const actions = policy.flatMap(({ Action }) => Action);
+      expect(actions).to.not.include("iam:DeleteRolePermissionsBoundary");
       const passing = policy.find(({ Action }) => Action.includes("iam:PassRole"));
       expect(passing?.Condition).to.deep.equal({
         StringEquals: {
@@ -651,19 +755,52 @@ describe("the program", () => {
       });
     });
 
-    it("has a boundary within which all roles do their work", async () => {
-      const built = await run("dev", { tracing: "true" });
+    it("has a boundary within which all roles do their work, and nothing else", async () => {
+      const built = await run("dev", { tracing: "true", encryptTopic: "true" });
       const boundary = boundaryPolicy(planned(built), place);
 
+      const [deny, ...others] = deniedBy(boundary);
+      expect(others).to.deep.equal([]);
+      expect(deny?.Resource).to.deep.equal(["*"]);
       for (const recorded of built.all("aws:iam/rolePolicy:RolePolicy")) {
         const { Statement } = built.policy(recorded) as {
           Statement: { Action: string[]; Resource: string[] }[];
         };
         for (const action of Statement.flatMap(({ Action }) => Action)) {
-          const within = boundary.filter(({ Action }) => Action.includes(action));
+          const within = allowedBy(boundary).filter(({ Action }) => Action.includes(action));
           expect(within, action).to.have.length(1);
+          expect(deny?.NotAction).to.include(action);
         }
       }
+      expect(deny?.NotAction.filter((one) => /^(iam|sts):|Bucket|Policy/.test(one))).to.deep.equal([
+        "s3:ListBucket",
+      ]);
+    });
+
+    it("lets functions use a key that is somebody else's, if the boundary is told of it", () => {
+      const theirs = `arn:aws:kms:${region}:${account}:key/1234-abcd`;
+      const [keys, deny] = boundaryPolicy([], place, { keys: [theirs] });
+
+      expect(keys).to.deep.include({ Resource: [theirs], Effect: "Allow" });
+      expect(keys).to.deep.include({ Action: ["kms:Decrypt", "kms:GenerateDataKey"] });
+      expect(deny).to.deep.include({ NotAction: ["kms:Decrypt", "kms:GenerateDataKey"] });
+    });
+
+    it("can change no policy of a repository that other stages deploy from", async () => {
+      const releases = `${account}.dkr.ecr.${region}.amazonaws.com/releases`;
+      // What it would build is not built.
+      const resources = released(planned(await run("dev")), releases);
+      const policy = allowedBy(deployerPolicy(resources, place));
+
+      const ecr = policy.filter(({ Action }) => Action.some((one) => one.startsWith("ecr:")));
+      expect(ecr).to.deep.equal([
+        {
+          Sid: "FunctionImage",
+          Effect: "Allow",
+          Action: ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:GetRepositoryPolicy"],
+          Resource: [`arn:aws:ecr:${region}:${account}:repository/releases`],
+        },
+      ]);
     });
 
     it("refuses a type of which it knows nothing", () => {
