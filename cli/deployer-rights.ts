@@ -523,6 +523,7 @@ const state: Rights = {
   sid: "State",
   resources: stateArn(
     "stacks/PROJECT/STACK.json*",
+    "stacks/PROJECT/STACK.pulumi-tags",
     "locks/organization/PROJECT/STACK/*",
     "history/PROJECT/STACK/*",
     "backups/PROJECT/STACK/*",

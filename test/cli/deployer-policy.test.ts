@@ -171,6 +171,7 @@ describe("deployer-policy", () => {
         `${at}/history/millpond/dev/*`,
         `${at}/locks/organization/millpond/dev/*`,
         `${at}/stacks/millpond/dev.json*`,
+        `${at}/stacks/millpond/dev.pulumi-tags`,
       ],
     });
     expect(statementOf(ran, "StateLayout")).to.deep.include({
