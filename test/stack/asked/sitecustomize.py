@@ -2,19 +2,25 @@
 import json
 import os
 
-from ministack.core import iam_evaluator
-
-decide = iam_evaluator.enforce
-
-
-def enforce(access_key_id, iam_action, service, region, resource_arn="*", service_context=None):
-    denied = decide(
-        access_key_id, iam_action, service, region, resource_arn=resource_arn, service_context=service_context
-    )
-    line = {"key": access_key_id, "action": iam_action, "resource": resource_arn, "allowed": denied is None}
-    with open(os.environ["MILLPOND_ASKED"], "a") as file:
-        file.write(json.dumps(line) + "\n")
-    return denied
+try:
+    from ministack.core import iam_evaluator
+except ImportError:
+    # Some other Python's start, as pip's while it installs the emulator.
+    iam_evaluator = None
 
 
-iam_evaluator.enforce = enforce
+def writing_down(decide):
+    def enforce(access_key_id, iam_action, service, region, resource_arn="*", service_context=None):
+        denied = decide(
+            access_key_id, iam_action, service, region, resource_arn=resource_arn, service_context=service_context
+        )
+        line = {"key": access_key_id, "action": iam_action, "resource": resource_arn, "allowed": denied is None}
+        with open(os.environ["MILLPOND_ASKED"], "a") as file:
+            file.write(json.dumps(line) + "\n")
+        return denied
+
+    return enforce
+
+
+if iam_evaluator is not None:
+    iam_evaluator.enforce = writing_down(iam_evaluator.enforce)
