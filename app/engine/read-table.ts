@@ -50,6 +50,10 @@ export async function readTable(
   const together = `read_parquet(${quoteList(paths)}, union_by_name=true, hive_partitioning=false)`;
   if (files.length === 1) return together;
   const shapes = await shapesOf(connection, files);
+  // DuckDB opens all files to unite them, each time that it plans. Where they are alike, and stay so, the first one speaks for all.
+  if (shapes.length === 1 && files.every(({ id }) => id !== undefined)) {
+    return `read_parquet(${quoteList(paths)}, hive_partitioning=false)`;
+  }
   // Objects of several shapes are DuckDB's to unite, field by field.
   const differing = new Map(
     [...placesOf(shapes)].filter(([, places]) => {

@@ -27,6 +27,8 @@ const lockWaitMs = 10_000;
  * it. What is younger than this is looked at again. @see https://git-scm.com/docs/racy-git
  */
 const racyMs = 50;
+/** Files of a listing that are looked at together: one after the other, the turns take longer than the looks. */
+const looksAtOnce = 64;
 
 /** What tells one state of a file from another. Archives unpack files with old times, but at a time of their own. */
 interface Identity {
@@ -113,19 +115,23 @@ export class FolderStore implements Store {
     const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
     const start = this.#fileOf(folder.replace(/\/$/, ""), true);
     if (start === undefined) return;
-    const entries = await fsp.readdir(start, { withFileTypes: true }).catch(orMissing);
-    for (const entry of entries ?? []) {
-      const key = `${folder}${entry.name}`;
-      if (key === privateFolder) continue;
-      if (entry.isDirectory()) {
-        if (`${key}/`.startsWith(prefix) || prefix.startsWith(`${key}/`)) {
-          yield* this.list(prefix.startsWith(`${key}/`) ? prefix : `${key}/`);
-        }
-      } else if (entry.isFile() && key.startsWith(prefix)) {
-        const found = await this.head(key).catch((error) => this.#unreadable(key, error));
+    const entries = (await fsp.readdir(start, { withFileTypes: true }).catch(orMissing)) ?? [];
+    for (let at = 0; at < entries.length; at += looksAtOnce) {
+      const some = entries.slice(at, at + looksAtOnce).map((entry) => {
+        const key = `${folder}${entry.name}`;
+        const isObject = entry.isFile() && key.startsWith(prefix);
+        const head = isObject
+          ? this.head(key).catch((error) => this.#unreadable(key, error))
+          : undefined;
+        return { key, isFolder: entry.isDirectory() && key !== privateFolder, head };
+      });
+      for (const [i, found] of (await Promise.all(some.map(({ head }) => head))).entries()) {
+        const { key, isFolder } = some[i] as (typeof some)[number];
         if (found !== undefined) {
           const { metadata: _, ...rest } = found;
           yield rest;
+        } else if (isFolder && (`${key}/`.startsWith(prefix) || prefix.startsWith(`${key}/`))) {
+          yield* this.list(prefix.startsWith(`${key}/`) ? prefix : `${key}/`);
         }
       }
     }
