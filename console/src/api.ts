@@ -2,6 +2,7 @@ import type { RejectionRecord } from "../../app/lake/rejection.ts";
 import type { Offer, SourceOutcome, TableSummary } from "../../app/lake/reports.ts";
 import type { SavedQuery } from "../../app/query/saved-query.ts";
 import { bytes } from "./format.ts";
+import { tab } from "./stored.ts";
 
 /** A saved query without its SQL, which is the operator's. */
 export type ShownQuery = Omit<SavedQuery, "sql">;
@@ -44,9 +45,9 @@ export function problemOf(error: unknown): Problem {
 /** Kept until the tab is closed, and sent as a header: never in a URL. */
 const tokenKey = "millpond-token";
 export const token = {
-  get: () => sessionStorage.getItem(tokenKey),
-  set: (value: string) => sessionStorage.setItem(tokenKey, value),
-  clear: () => sessionStorage.removeItem(tokenKey),
+  get: () => tab.get(tokenKey),
+  set: (value: string) => tab.set(tokenKey, value),
+  clear: () => tab.clear(tokenKey),
 };
 
 /** Whether an answer that waits in the bucket is fetched, or its place told. */
@@ -101,8 +102,14 @@ export async function tables(): Promise<TableSummary[]> {
   return (await json<{ tables: TableSummary[] }>("/tables")).tables;
 }
 
-export async function savedQueries(): Promise<ShownQuery[]> {
-  return (await json<{ queries: ShownQuery[] }>("/q")).queries;
+export interface SavedList {
+  queries: ShownQuery[];
+  /** Those that can't be read. */
+  broken: { name: string; problem: string }[];
+}
+
+export async function savedQueries(): Promise<SavedList> {
+  return await json<SavedList>("/q");
 }
 
 export async function rejections(): Promise<RejectionRecord[]> {
@@ -186,17 +193,25 @@ export async function offer(key: string, signal: AbortSignal): Promise<Offer> {
   return (await answer.json()) as Offer;
 }
 
+/** Of one PUT of S3. @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html */
+const mostPutBytes = 5 * 1024 ** 3;
+
 /**
  * Uploads a file. Not by `fetch`, which says nothing of how far it is.
  * @param onProgress called with the bytes that are sent
  * @returns the version that it became
  */
 export function send(
-  { method, url }: Offer,
+  { key, method, url }: Offer,
   file: File,
   onProgress: (sent: number) => void,
   signal: AbortSignal,
 ): Promise<string> {
+  // A path is this server, which takes what there is room for.
+  if (!url.startsWith("/") && file.size > mostPutBytes) {
+    const detail = `${bytes(file.size)} are more than the 5 GB that a bucket takes from a page: aws s3 cp ${file.name} s3://<bucket>/${key}`;
+    return Promise.reject(new Problem(0, "too-large", detail));
+  }
   return new Promise((resolve, reject) => {
     const upload = new XMLHttpRequest();
     upload.open(method, url);
@@ -233,7 +248,12 @@ function refusalOf({ status, responseText }: XMLHttpRequest): Problem {
   }
 }
 
-export async function sourceOutcome(key: string, signal: AbortSignal): Promise<SourceOutcome> {
+/** What became of a file, and when the server said so, by its own clock. */
+export async function sourceOutcome(
+  key: string,
+  signal: AbortSignal,
+): Promise<{ outcome: SourceOutcome; at: number }> {
   const answer = await request(`/inbox?${new URLSearchParams({ key })}`, { signal });
-  return (await answer.json()) as SourceOutcome;
+  const outcome = (await answer.json()) as SourceOutcome;
+  return { outcome, at: Date.parse(answer.headers.get("date") ?? "") || Date.now() };
 }

@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { RejectionRecord } from "../../app/lake/rejection.ts";
 import type { TableSummary } from "../../app/lake/reports.ts";
 import { quoteIdentifier } from "../../app/query/quote.ts";
-import { ask, type Row, rejections } from "./api.ts";
+import { ask, type Row } from "./api.ts";
 import { age, bytes, count, duration, isNumeric, plural, shown } from "./format.ts";
 
 /** The lake's tables; one of them opened shows its columns and what is in them. */
@@ -166,38 +166,48 @@ function Histogram({ table, column }: { table: string; column: string }) {
   );
 }
 
-/** How far the lake is behind the inbox, as its newest file shows it. */
+/** What a person calls soon. */
+const soonMs = 10 * 60_000;
+
+/**
+ * What is known of the newest file whose rows are there. Of one that still waits nothing is known here. Rows that came much later than
+ * their file may be late, or made anew, or of an old file that came lately: so there are two times, and no word for what is between.
+ */
 export function Freshness({ tables }: { tables: TableSummary[] }) {
   const [newest] = tables
     .flatMap(({ newestSource }) => newestSource ?? [])
     .sort((a, b) => Date.parse(b.modified) - Date.parse(a.modified));
   if (newest === undefined) return null;
   const lag = Math.max(0, Date.parse(newest.queryable) - Date.parse(newest.modified));
+  const there =
+    lag < soonMs ? `there ${duration(lag)} later` : `made ${age(newest.queryable)} as they are now`;
   return (
-    <small class="freshness" title={newest.key}>
-      newest file {age(newest.modified)}, lag {duration(lag)}
+    <small
+      class="freshness"
+      title={`${newest.key}, written ${newest.modified}; its rows are of ${newest.queryable}. Files that wait are not counted.`}
+    >
+      newest rows: a file of {age(newest.modified)}, {there}
     </small>
   );
 }
 
 /** What could not be read, with what mends it. */
-export function Rejected({ version }: { version: number }) {
-  const [found, setFound] = useState<RejectionRecord[]>([]);
-  useEffect(() => {
-    rejections().then(setFound, () => setFound([]));
-  }, [version]);
+export function Rejected({ found }: { found: RejectionRecord[] }) {
   if (found.length === 0) return null;
   return (
     <details class="rejected">
       <summary>{plural(found.length, "file")} rejected</summary>
-      <ul>
-        {found.map(({ source, code, message }) => (
-          <li key={source.key}>
-            <b>{source.key}</b> <small>{code}</small>
-            <div>{message}</div>
-          </li>
-        ))}
-      </ul>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
+      <div class="list" tabIndex={0} role="region" aria-label="rejected files">
+        <ul>
+          {found.map(({ source, code, message }) => (
+            <li key={source.key}>
+              <b>{source.key}</b> <small>{code}</small>
+              <div>{message}</div>
+            </li>
+          ))}
+        </ul>
+      </div>
     </details>
   );
 }
