@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Column, Row } from "./api.ts";
+import { Cell } from "./cell.tsx";
 import { isNumeric, placeOf, shown } from "./format.ts";
 
 /** Pixels; style.css says the same. */
@@ -92,7 +93,7 @@ export function Grid({ columns, rows }: { columns: Column[]; rows: Row[] }) {
                 class={isNumeric(type) ? "number" : row[name] === null ? "null" : ""}
                 title={shown(row[name])}
               >
-                {row[name] === null ? "NULL" : shown(row[name])}
+                {row[name] === null ? "NULL" : <Cell text={shown(row[name])} />}
               </div>
             ))}
           </div>
