@@ -47,6 +47,11 @@ export function createEditor(
       }),
     ];
   };
+  const runs = (asking: EditorView) => {
+    closeCompletion(asking);
+    run();
+    return true;
+  };
   const view = new EditorView({
     parent,
     state: EditorState.create({
@@ -58,19 +63,15 @@ export function createEditor(
         lineNumbers(),
         history(),
         bracketMatching(),
-        autocompletion(),
+        // As many as are seen at once: style.css.
+        autocompletion({ maxRenderedOptions: 10 }),
         // By classes, so that style.css has the colours of both schemes.
         syntaxHighlighting(classHighlighter),
         // Tab goes on to the next control, as everywhere: whoever has no mouse must get out.
         keymap.of([
-          {
-            key: "Mod-Enter",
-            run: (asking) => {
-              closeCompletion(asking);
-              run();
-              return true;
-            },
-          },
+          // On a Mac both of them: the button names the first.
+          { key: "Ctrl-Enter", run: runs },
+          { key: "Mod-Enter", run: runs },
           ...completionKeymap,
           ...historyKeymap,
           ...defaultKeymap,
