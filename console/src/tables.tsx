@@ -180,13 +180,13 @@ export function Freshness({ tables }: { tables: TableSummary[] }) {
   if (newest === undefined) return null;
   const lag = Math.max(0, Date.parse(newest.queryable) - Date.parse(newest.modified));
   const there =
-    lag < soonMs ? `there ${duration(lag)} later` : `made ${age(newest.queryable)} as they are now`;
+    lag < soonMs ? `its rows ${duration(lag)} later` : `its rows made ${age(newest.queryable)}`;
   return (
     <small
       class="freshness"
       title={`${newest.key}, written ${newest.modified}; its rows are of ${newest.queryable}. Files that wait are not counted.`}
     >
-      newest rows: a file of {age(newest.modified)}, {there}
+      newest file {age(newest.modified)}, {there}
     </small>
   );
 }

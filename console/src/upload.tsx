@@ -208,9 +208,7 @@ export function Upload({
         {items.map((item) => (
           <li key={item.id}>
             <b>{item.file.name}</b> <small>{bytes(item.file.size)}</small>
-            {item.replaces && (
-              <small>, in place of the file of this name that was given before</small>
-            )}
+            {item.replaces && <small class="replaces">in place of the one given before</small>}
             <Progress item={item} again={again} />
             {["queued", "sending", "waiting"].includes(item.state.kind) && (
               <button

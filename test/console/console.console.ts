@@ -149,7 +149,7 @@ describe("the console, in Chromium", function () {
 
     expect(await said(".cm-content"), "the editor took nothing of it").to.deep.equal(before);
     expect(await said(".table b")).to.include("dropped");
-    expect((await said(".freshness")).join()).to.match(/newest rows: a file of just now, there/);
+    expect((await said(".freshness")).join()).to.match(/newest file just now, its rows/);
     await sql("FROM dropped");
     await status("2 rows");
   });
@@ -218,26 +218,6 @@ describe("the console, in Chromium", function () {
       expect(offered.filter((one) => one === wanted)).to.deep.equal([wanted]);
       await page.keyboard.press("Escape");
     }
-  });
-
-  it("can be used by the keyboard alone", async () => {
-    await page.goto(started.url);
-    await page.waitForSelector(".tables li");
-    const reached = new Set<string>();
-    for (let i = 0; i < 40; i += 1) {
-      await page.keyboard.press("Tab");
-      reached.add(
-        await page.evaluate(
-          () =>
-            `${document.activeElement?.className} ${document.activeElement?.textContent?.slice(0, 20)}`,
-        ),
-      );
-    }
-    const all = [...reached].join("\n");
-    // Into the editor, and out of it again.
-    expect(all).to.match(/cm-content/);
-    expect(all).to.match(/run Run/);
-    expect(all).to.match(/table days/);
   });
 
   for (const scheme of ["light", "dark"]) {

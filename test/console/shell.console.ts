@@ -277,8 +277,8 @@ describe("the console around its answers, in Chromium", function () {
         rejected: 0,
       });
       for (const [seconds, wanted] of [
-        [0.4, "^newest rows: a file of 3 days ago, there under 1 s later$"],
-        [2 * 86_400, "^newest rows: a file of 3 days ago, made yesterday as they are now$"],
+        [0.4, "^newest file 3 days ago, its rows under 1 s later$"],
+        [2 * 86_400, "^newest file 3 days ago, its rows made yesterday$"],
       ] as const) {
         const modified = new Date(Date.now() - 3.5 * 86_400_000);
         const queryable = new Date(modified.getTime() + seconds * 1000);
@@ -307,7 +307,7 @@ describe("the console around its answers, in Chromium", function () {
           await drop(page, { name: "twice.csv", text: "id\n1\n" });
           await shows(page, first, "its rows are on their way");
           await drop(page, { name: "twice.csv", text: "id\n1\n2\n" });
-          await shows(page, first, "in place of the file of this name that was given before");
+          await shows(page, first, "in place of the one given before");
           await shows(page, second, "replaced by a newer upload of the same name");
           expect(await axeFinds(page)).to.deep.equal([]);
         },
