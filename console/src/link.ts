@@ -11,13 +11,17 @@ export interface ChartChoice {
   kind: ChartKind;
   /** Columns, by their places. */
   x: number;
+  /** Of a bar also `rowCount`. */
   y: number;
 }
+
+/** The y of bars that count rows. */
+export const rowCount = -1;
 
 export function readLink(hash: string): Link {
   const given = new URLSearchParams(hash.replace(/^#/, ""));
   const sql = given.get("sql");
-  const [, kind, x, y] = /^(\w+),(\d+),(\d+)$/.exec(given.get("chart") ?? "") ?? [];
+  const [, kind, x, y] = /^(\w+),(\d+),(-1|\d+)$/.exec(given.get("chart") ?? "") ?? [];
   const known = chartKinds.find((one) => one === kind);
   return {
     ...(sql === null ? {} : { sql }),
