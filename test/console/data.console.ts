@@ -214,6 +214,65 @@ describe("the data in the console, in Chromium", function () {
     });
   });
 
+  describe("a table that is opened", () => {
+    const details = async () => (await opened.said(".details li")).join("\n");
+    const until = async (pattern: string) =>
+      await opened.page.waitForFunction(
+        (wanted: string) =>
+          new RegExp(wanted).test(document.querySelector(".details ul")?.textContent ?? ""),
+        {},
+        pattern,
+      );
+
+    it("shows a sample beside what is in it, and leaves the editor alone", async () => {
+      const before = await opened.said(".cm-content");
+      await opened.page.click("xpath/.//button[contains(., 'special')]");
+      await opened.page.waitForSelector(".details .histogram");
+
+      expect(await opened.said(".sample th")).to.deep.equal(["id", "x", "day", "word"]);
+      expect(await opened.said(".sample tbody tr:nth-child(4) td")).to.deep.equal([
+        "9007199254740993",
+        "2.5",
+        "2024-02-01",
+        "rain",
+      ]);
+      expect(await opened.said(".cm-content")).to.deep.equal(before);
+    });
+
+    it("says what is in each column, though one holds NaN and infinity", async () => {
+      expect(await details()).to.contain(
+        "x DOUBLE1.5 … 2.5 · about 4 different · 2 NaN or infinite",
+      );
+      expect(await details()).to.match(/day DATE2024-01-01 … 2024-02-01 · .*25\.0 % NULL/);
+      const told = await opened.page.$$eval(".histogram", (all) =>
+        all.map((one) => one.getAttribute("aria-label")),
+      );
+      expect(told).to.deep.equal([
+        "values of id",
+        "values of x",
+        "values of day",
+        "values of word: rain 3, sun 1",
+      ]);
+    });
+
+    it("follows new rows", async () => {
+      await opened.put("special.csv", "id,x,day,word\n1,1.5,2024-01-01,rain\n2,77.5,,hail\n");
+      await opened.page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+      await until("1.5 … 77.5");
+      expect(await opened.said(".sample tbody tr")).to.have.length(2);
+    });
+
+    it("draws the lengths of texts of which there are many", async () => {
+      await opened.page.click("xpath/.//button[contains(., 'special')]");
+      await opened.page.click("xpath/.//button[contains(., 'many')]");
+      await until("lengths:");
+      const told = await opened.page.$$eval(".histogram", (all) =>
+        all.map((one) => one.getAttribute("aria-label")),
+      );
+      expect(told).to.deep.equal(["values of id", "lengths of word"]);
+    });
+  });
+
   it("says so where the bucket refuses an answer that waits there", async () => {
     const { page } = opened;
     await page.evaluate(() => {
