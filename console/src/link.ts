@@ -13,8 +13,12 @@ export interface ChartChoice {
   kind: ChartKind;
   /** Columns, by their places. */
   x: number;
+  /** Of a bar also `rowCount`. */
   y: number;
 }
+
+/** The y of bars that count rows. */
+export const rowCount = -1;
 
 /** Before the names of a saved query's parameters, which may be `sql` or `chart`, too. */
 const valuePrefix = "q.";
@@ -22,7 +26,7 @@ const valuePrefix = "q.";
 export function readLink(hash: string): Link {
   const given = new URLSearchParams(hash.replace(/^#/, ""));
   const asked = askedOf(given);
-  const [, kind, x, y] = /^(\w+),(\d+),(\d+)$/.exec(given.get("chart") ?? "") ?? [];
+  const [, kind, x, y] = /^(\w+),(\d+),(-1|\d+)$/.exec(given.get("chart") ?? "") ?? [];
   const known = chartKinds.find((one) => one === kind);
   return {
     ...(asked === undefined ? {} : { asked }),

@@ -9,9 +9,7 @@ import {
   ask,
   download,
   tables as listTables,
-  mostRows,
   type Problem,
-  pathOf,
   problemOf,
   type Result,
   rejections,
@@ -20,7 +18,9 @@ import {
   savedQueries,
   token,
 } from "./api.ts";
-import { Chart, defaultChart } from "./chart.tsx";
+import { Chart } from "./chart.tsx";
+import { defaultChart } from "./chart-data.ts";
+import { curlOf, linkOf, separated, toClipboard } from "./copy.ts";
 import { createEditor, type Editor } from "./editor.ts";
 import { count, plural, shown } from "./format.ts";
 import { Grid } from "./grid.tsx";
@@ -125,8 +125,8 @@ function App() {
         remember(asked, chosen);
       } catch (error) {
         if (controller.signal.aborted) return;
-        const { message } = failed(error);
-        if (asked.saved === undefined) editor.current?.mark(message);
+        const problem = failed(error);
+        if (asked.saved === undefined) editor.current?.mark(problem);
       }
     },
     [failed],
@@ -354,7 +354,7 @@ function remember(asked: Asked, chart: ChartChoice | undefined): void {
 }
 
 function summary({ count: all, rows, seconds }: Result): string {
-  const cut = all > rows.length ? `, the first ${count(mostRows)} are shown` : "";
+  const cut = all > rows.length ? `, the first ${count(rows.length)} are shown` : "";
   return `${plural(all, "row")}${cut} in ${seconds.toFixed(3)} s`;
 }
 
@@ -389,10 +389,22 @@ function Answer({
       failed(error);
     }
   };
-  const copy = async (text: string, what: string) => {
-    await navigator.clipboard.writeText(text);
-    setSaid(`${what} copied`);
+  const order = useRef(rows);
+  const copy = async (text: string, what: string) =>
+    setSaid(
+      (await toClipboard(text)) ? `${what} copied` : "this browser lets no page of plain http copy",
+    );
+  const copyRows = () => {
+    const all = plural(result.count, "row");
+    const part = result.count > rows.length ? `the first ${count(rows.length)} of ${all}` : all;
+    void copy(separated(columns, order.current), part);
   };
+  const copyLink = () => {
+    const link = linkOf(asked, location.origin);
+    if (link === undefined) setSaid("this SQL is too long for a link: take the curl line");
+    else void copy(link, token.get() === null ? "JSON link" : "JSON link, which asks for a token,");
+  };
+  const curl = () => curlOf(asked, location.origin, token.get() !== null);
   return (
     <section aria-label="answer">
       <div class="bar">
@@ -405,7 +417,7 @@ function Answer({
             Chart
           </button>
         )}
-        <button type="button" onClick={() => void copy(separated(result), "rows")}>
+        <button type="button" onClick={copyRows}>
           Copy
         </button>
         {formats.map((format) => (
@@ -413,7 +425,10 @@ function Answer({
             {format}
           </button>
         ))}
-        <button type="button" onClick={() => void copy(curlOf(asked), "curl line")}>
+        <button type="button" onClick={copyLink}>
+          JSON link
+        </button>
+        <button type="button" onClick={() => void copy(curl(), "curl line")}>
           curl
         </button>
         <span role="status" class="quiet">
@@ -423,23 +438,9 @@ function Answer({
       {chart !== undefined && possible !== undefined && (
         <Chart columns={columns} rows={rows} choice={chart} choose={choose} />
       )}
-      <Grid columns={columns} rows={rows} />
+      <Grid columns={columns} rows={rows} order={order} />
     </section>
   );
-}
-
-/** As spreadsheets take it from the clipboard. */
-function separated({ columns, rows }: Result): string {
-  const plain = (text: string) => text.replace(/[\t\r\n]+/g, " ");
-  const lines = rows.map((row) => columns.map(({ name }) => plain(shown(row[name]))).join("\t"));
-  return [columns.map(({ name }) => plain(name)).join("\t"), ...lines].join("\n");
-}
-
-/** Never with the token: what is copied ends up anywhere. */
-function curlOf(asked: Asked): string {
-  const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
-  const authorization = token.get() === null ? "" : ' -H "Authorization: Bearer $TOKEN"';
-  return `curl -L${authorization} ${quoted(`${location.origin}${pathOf(asked, "csv")}`)}`;
 }
 
 function TokenForm({ signIn }: { signIn: (token: string) => Promise<string | undefined> }) {
