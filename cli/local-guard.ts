@@ -26,7 +26,7 @@ export function unwelcome(
   }
   const site = headers.get("sec-fetch-site");
   if (site === null || site === "same-origin" || site === "none") return undefined;
-  // Whoever follows a link sees the page, and no SQL runs by that.
+  // Whoever follows a link sees the page. It runs no SQL by that: what a link asks for waits for a person to say so (console/src/main.tsx).
   const follows =
     method === "GET" &&
     headers.get("sec-fetch-mode") === "navigate" &&

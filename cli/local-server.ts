@@ -23,6 +23,8 @@ export interface LocalServerOptions {
   names: readonly string[];
   /** Milliseconds for which a connection may stand still, be it that a query runs, or that nobody reads the answer. */
   stallMs: number;
+  /** Milliseconds that the head of a request may take to arrive. @default 60000 */
+  headMs?: number;
 }
 
 /**
@@ -31,7 +33,7 @@ export interface LocalServerOptions {
  */
 export async function serveLocal(
   pond: Pond,
-  { host, port, names, stallMs }: LocalServerOptions,
+  { host, port, names, stallMs, headMs = 60_000 }: LocalServerOptions,
 ): Promise<LocalServer> {
   const known = new Set(["localhost", host, ...names].map((name) => name.toLowerCase()));
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
@@ -48,6 +50,12 @@ export async function serveLocal(
       },
       hostname: host,
       port,
+      serverOptions: {
+        // A file takes as long as it takes: Node would cut it after five minutes. Whoever sends nothing is dropped by stallMs.
+        requestTimeout: 0,
+        headersTimeout: headMs,
+        connectionsCheckingInterval: headMs / 2,
+      },
     },
     () => resolve(),
   );

@@ -2,12 +2,13 @@ import { createHash } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 const own = fileURLToPath(new URL("./", import.meta.url));
 
 /**
- * Builds the page: `index.html`, and its script and style under names that change with what is in them.
+ * Builds the page: `index.html`, and its script and style under names that change with what is in them, each also packed.
  *
  * @param folder made anew
  */
@@ -34,6 +35,7 @@ export async function buildConsole(folder: string): Promise<void> {
     const named = `${name}-${hash}${ext}`;
     html = html.replace(`/console/${name}${ext}`, `/console/${named}`);
     await fs.writeFile(path.join(folder, named), contents);
+    await fs.writeFile(path.join(folder, `${named}.gz`), gzipSync(contents, { level: 9 }));
   }
   await fs.writeFile(path.join(folder, "index.html"), html);
 }

@@ -6,7 +6,14 @@ export interface Page {
   /** With a place for what each answer has of its own. */
   html: string;
   /** What it loads, by names that change with what is in them. */
-  files: ReadonlyMap<string, { type: string; content: Uint8Array<ArrayBuffer> }>;
+  files: ReadonlyMap<string, PageFile>;
+}
+
+export interface PageFile {
+  type: string;
+  content: Uint8Array<ArrayBuffer>;
+  /** The same by gzip, packed when it was built. */
+  packed: Uint8Array<ArrayBuffer>;
 }
 
 /** Where the page finds its files. */
@@ -24,9 +31,9 @@ export async function readPage(folder: string): Promise<Page> {
   const files = await Promise.all(
     names.flatMap((name) => {
       const type = types[path.extname(name)];
-      return type === undefined
-        ? []
-        : [read(name).then((content) => [name, { type, content }] as const)];
+      if (type === undefined) return [];
+      const both = Promise.all([read(name), read(`${name}.gz`)]);
+      return [both.then(([content, packed]) => [name, { type, content, packed }] as const)];
     }),
   );
   const html = await fs.readFile(path.join(folder, "index.html"), "utf8");

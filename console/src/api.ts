@@ -1,7 +1,9 @@
 import type { RejectionRecord } from "../../app/lake/rejection.ts";
 import type { Offer, SourceOutcome, TableSummary } from "../../app/lake/reports.ts";
 import type { SavedQuery } from "../../app/query/saved-query.ts";
+import { holdsNumbers, parseExactly, readBeginning } from "./answer-text.ts";
 import { bytes } from "./format.ts";
+import { tab } from "./stored.ts";
 
 /** A saved query without its SQL, which is the operator's. */
 export type ShownQuery = Omit<SavedQuery, "sql">;
@@ -26,11 +28,19 @@ export interface Result {
 export class Problem extends Error {
   readonly status: number;
   readonly code: string;
+  /** What the server tells beside the message, as the name of a function that there is not. */
+  readonly details: Readonly<Record<string, unknown>>;
 
-  constructor(status: number, code: string, detail: string) {
+  constructor(
+    status: number,
+    code: string,
+    detail: string,
+    details: Readonly<Record<string, unknown>> = {},
+  ) {
     super(detail);
     this.status = status;
     this.code = code;
+    this.details = details;
   }
 }
 
@@ -44,9 +54,9 @@ export function problemOf(error: unknown): Problem {
 /** Kept until the tab is closed, and sent as a header: never in a URL. */
 const tokenKey = "millpond-token";
 export const token = {
-  get: () => sessionStorage.getItem(tokenKey),
-  set: (value: string) => sessionStorage.setItem(tokenKey, value),
-  clear: () => sessionStorage.removeItem(tokenKey),
+  get: () => tab.get(tokenKey),
+  set: (value: string) => tab.set(tokenKey, value),
+  clear: () => tab.clear(tokenKey),
 };
 
 /** Whether an answer that waits in the bucket is fetched, or its place told. */
@@ -76,6 +86,7 @@ async function request(
     response.status,
     problem.code ?? "unknown",
     problem.detail ?? `the server answered ${response.status}`,
+    problem,
   );
 }
 
@@ -87,11 +98,23 @@ async function placeOf(response: Response): Promise<string | undefined> {
 
 async function fetched(response: Response, { signal }: RequestInit): Promise<Response> {
   const url = await placeOf(response);
-  return url === undefined ? response : await fetch(url, { signal: signal ?? null });
+  if (url === undefined) return response;
+  let answer: Response;
+  try {
+    answer = await fetch(url, { signal: signal ?? null });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    const why =
+      "the answer waits in the bucket, which does not answer this page: is the network there, and does the bucket's CORS name this page?";
+    throw new Problem(0, "bucket", why);
+  }
+  if (answer.ok) return answer;
+  const why = `the answer waited in the bucket, which refused it (${answer.status}): run the query again`;
+  throw new Problem(0, "bucket", why);
 }
 
-/** Bytes of JSON that a page can hold beside what it makes of them. */
-const mostBytes = 64_000_000;
+/** Characters of JSON that a page can hold beside what it makes of them. */
+const mostCharacters = 64_000_000;
 
 async function json<T>(path: string): Promise<T> {
   return (await (await request(path)).json()) as T;
@@ -101,8 +124,14 @@ export async function tables(): Promise<TableSummary[]> {
   return (await json<{ tables: TableSummary[] }>("/tables")).tables;
 }
 
-export async function savedQueries(): Promise<ShownQuery[]> {
-  return (await json<{ queries: ShownQuery[] }>("/q")).queries;
+export interface SavedList {
+  queries: ShownQuery[];
+  /** Those that can't be read. */
+  broken: { name: string; problem: string }[];
+}
+
+export async function savedQueries(): Promise<SavedList> {
+  return await json<SavedList>("/q");
 }
 
 export async function rejections(): Promise<RejectionRecord[]> {
@@ -143,28 +172,29 @@ async function sendQuestion(
 export const mostRows = 10_000;
 
 export async function ask(asked: Asked, signal?: AbortSignal): Promise<Result> {
-  const response = await sendQuestion(asked, "json", signal);
-  const length = Number(response.headers.get("content-length"));
-  if (length > mostBytes) {
-    await response.body?.cancel();
-    throw new Problem(
-      0,
-      "too-large",
-      `the answer has ${bytes(length)}, more than this page can hold: add LIMIT, or export it`,
-    );
+  const response = await sendQuestion(asked, "json", signal, toldPlace);
+  const fact = (name: string) => Number(response.headers.get(`x-millpond-${name}`));
+  const [count, seconds] = [fact("rows"), fact("elapsed")];
+  const { body } = await fetched(response, signal === undefined ? {} : { signal });
+  const most = { rows: mostRows, characters: mostCharacters };
+  const { text, rows } = await readBeginning(body as ReadableStream<Uint8Array>, most);
+  if (rows === 0 && count > 0) {
+    throw new Problem(0, "too-large", "one row is more than this page can hold: export it");
   }
-  const answer = (await response.json()) as {
-    meta: Column[];
-    data: Row[];
-    rows: number;
-    statistics: { elapsed: number };
-  };
-  return {
-    columns: answer.meta,
-    rows: answer.data.slice(0, mostRows),
-    count: answer.rows,
-    seconds: answer.statistics.elapsed,
-  };
+  let answer = JSON.parse(text) as { meta: Column[]; data: Row[] };
+  if (answer.meta.some(({ type }) => holdsNumbers(type))) {
+    answer = parseExactly(text) as typeof answer;
+    for (const { name, type } of answer.meta) {
+      if (holdsNumbers(type)) continue;
+      for (const row of answer.data) row[name] = plain(row[name]);
+    }
+  }
+  return { columns: answer.meta, rows: answer.data, count, seconds };
+}
+
+/** A number of a column of numbers, which JSON wrote as no JavaScript would: 1.0. */
+function plain(value: unknown): unknown {
+  return typeof value === "object" && value !== null ? Number(JSON.stringify(value)) : value;
 }
 
 /** An answer as a file: where a browser finds it, and what frees it again. */
@@ -186,17 +216,25 @@ export async function offer(key: string, signal: AbortSignal): Promise<Offer> {
   return (await answer.json()) as Offer;
 }
 
+/** Of one PUT of S3. @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html */
+const mostPutBytes = 5 * 1024 ** 3;
+
 /**
  * Uploads a file. Not by `fetch`, which says nothing of how far it is.
  * @param onProgress called with the bytes that are sent
  * @returns the version that it became
  */
 export function send(
-  { method, url }: Offer,
+  { key, method, url }: Offer,
   file: File,
   onProgress: (sent: number) => void,
   signal: AbortSignal,
 ): Promise<string> {
+  // A path is this server, which takes what there is room for.
+  if (!url.startsWith("/") && file.size > mostPutBytes) {
+    const detail = `${bytes(file.size)} are more than the 5 GB that a bucket takes from a page: aws s3 cp ${file.name} s3://<bucket>/${key}`;
+    return Promise.reject(new Problem(0, "too-large", detail));
+  }
   return new Promise((resolve, reject) => {
     const upload = new XMLHttpRequest();
     upload.open(method, url);
@@ -233,7 +271,12 @@ function refusalOf({ status, responseText }: XMLHttpRequest): Problem {
   }
 }
 
-export async function sourceOutcome(key: string, signal: AbortSignal): Promise<SourceOutcome> {
+/** What became of a file, and when the server said so, by its own clock. */
+export async function sourceOutcome(
+  key: string,
+  signal: AbortSignal,
+): Promise<{ outcome: SourceOutcome; at: number }> {
   const answer = await request(`/inbox?${new URLSearchParams({ key })}`, { signal });
-  return (await answer.json()) as SourceOutcome;
+  const outcome = (await answer.json()) as SourceOutcome;
+  return { outcome, at: Date.parse(answer.headers.get("date") ?? "") || Date.now() };
 }

@@ -1,79 +1,12 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import type { Column, Row } from "./api.ts";
-import { isNumeric, isTemporal, placeOf, shown } from "./format.ts";
-import { type ChartChoice, type ChartKind, chartKinds } from "./link.ts";
+import { across, drawnOf, fitting, labelled, rangeAround } from "./chart-data.ts";
+import { isNumeric, isTemporal } from "./format.ts";
+import { type ChartChoice, type ChartKind, chartKinds, rowCount } from "./link.ts";
 
-/** A chart that suits the columns. Undefined where none does. */
-export function defaultChart(columns: Column[]): ChartChoice | undefined {
-  const numbers = columns.flatMap(({ type }, i) => (isNumeric(type) ? [i] : []));
-  const time = columns.findIndex(({ type }) => isTemporal(type));
-  const words = columns.findIndex(({ type }) => !isNumeric(type) && !isTemporal(type));
-  const [first, second] = numbers;
-  if (first === undefined) return undefined;
-  if (time >= 0) return { kind: "line", x: time, y: first };
-  if (words >= 0) return { kind: "bar", x: words, y: first };
-  if (second !== undefined) return { kind: "scatter", x: first, y: second };
-  return { kind: "histogram", x: first, y: first };
-}
-
-interface Drawn {
-  xs: number[];
-  ys: (number | null)[];
-  /** Of bars that stand for words. */
-  labels?: string[];
-}
-
-const mostBars = 60;
-const bins = 30;
-
-function drawnOf({ kind, x, y }: ChartChoice, columns: Column[], rows: Row[]): Drawn {
-  const [across, up] = [columns[x], columns[y]];
-  if (across === undefined || up === undefined) return { xs: [], ys: [] };
-  const number = (value: unknown, { type }: Column) => {
-    const place = placeOf(value, type);
-    return Number.isFinite(place) ? place : null;
-  };
-  if (kind === "histogram") {
-    const values = rows
-      .map((row) => number(row[across.name], across))
-      .filter((value) => value !== null);
-    return histogram(values);
-  }
-  if (kind === "bar") {
-    const shownRows = rows.slice(0, mostBars);
-    return {
-      xs: shownRows.map((_, i) => i),
-      ys: shownRows.map((row) => number(row[up.name], up)),
-      labels: shownRows.map((row) => shown(row[across.name])),
-    };
-  }
-  const points = rows
-    .map((row) => [number(row[across.name], across), number(row[up.name], up)] as const)
-    .filter((point): point is readonly [number, number | null] => point[0] !== null)
-    .sort((a, b) => a[0] - b[0]);
-  return { xs: points.map(([at]) => at), ys: points.map(([, value]) => value) };
-}
-
-function histogram(values: readonly number[]): Drawn {
-  const least = values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
-  const most = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  if (values.length === 0) return { xs: [], ys: [] };
-  const width = (most - least) / bins || 1;
-  const counts = new Array<number>(bins).fill(0);
-  for (const value of values) {
-    const bin = Math.min(bins - 1, Math.floor((value - least) / width));
-    counts[bin] = (counts[bin] ?? 0) + 1;
-  }
-  return { xs: counts.map((_, i) => least + (i + 0.5) * width), ys: counts };
-}
-
-const needs: Record<ChartKind, (column: Column) => boolean> = {
-  line: ({ type }) => isNumeric(type) || isTemporal(type),
-  scatter: ({ type }) => isNumeric(type) || isTemporal(type),
-  histogram: ({ type }) => isNumeric(type),
-  bar: () => true,
-};
+/** Of seconds, to either side of a moment that is alone. */
+const halfADay = 43_200;
 
 /** Whether the page is dark, now and when that changes. */
 function useDark(): boolean {
@@ -92,7 +25,7 @@ function useDark(): boolean {
 export function Chart({
   columns,
   rows,
-  choice,
+  choice: given,
   choose,
 }: {
   columns: Column[];
@@ -101,17 +34,25 @@ export function Chart({
   choose: (choice: ChartChoice) => void;
 }) {
   const place = useRef<HTMLDivElement>(null);
-  const drawn = useMemo(() => drawnOf(choice, columns, rows), [choice, columns, rows]);
+  const fitted = useMemo(() => fitting(given, columns), [given, columns]);
+  const choice = fitted ?? given;
+  const drawn = useMemo(
+    () => (fitted === undefined ? undefined : drawnOf(fitted, columns, rows)),
+    [fitted, columns, rows],
+  );
   const { kind, x, y } = choice;
+  const upright = kind === "histogram" || y === rowCount ? "rows" : (columns[y]?.name ?? "");
   const dark = useDark();
   useEffect(() => {
     const element = place.current;
-    if (element === null || drawn.xs.length === 0) return;
+    if (element === null || drawn === undefined || drawn.xs.length === 0) return;
     // A canvas takes colours, and knows no variables of a style.
     const { color: ink, outlineColor: accent, borderTopColor: line } = getComputedStyle(element);
     const bars =
       kind === "bar" || kind === "histogram" ? uPlot.paths.bars?.({ size: [0.8, 100] }) : undefined;
-    const { labels } = drawn;
+    const { labels, half } = drawn;
+    const time = kind !== "bar" && isTemporal(columns[x]?.type ?? "");
+    const shownLabels = labels && labelled(labels, element.clientWidth - 70);
     const axis = {
       stroke: ink,
       grid: { stroke: line, width: 1 },
@@ -121,24 +62,52 @@ export function Chart({
       {
         width: element.clientWidth,
         height: 280,
-        scales: { x: { time: kind !== "bar" && isTemporal(columns[x]?.type ?? "") } },
+        // A day is the same day wherever the page is looked at, and the server's moments are in UTC.
+        tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
+        scales: {
+          x: {
+            time,
+            range: (_, least, most) => rangeAround(least, most, half, time ? halfADay : 1),
+          },
+          // Bars begin at zero.
+          ...(bars === undefined
+            ? {}
+            : {
+                y: {
+                  range: {
+                    min: { pad: 0.1, soft: 0, mode: 1 as const },
+                    max: { pad: 0.1, soft: 0, mode: 1 as const },
+                  },
+                },
+              }),
+        },
         legend: { show: false },
         axes: [
           {
             ...axis,
             label: columns[x]?.name ?? "",
-            ...(labels === undefined
+            ...(shownLabels === undefined
               ? {}
-              : { values: (_: uPlot, splits: number[]) => splits.map((at) => labels[at] ?? "") }),
+              : {
+                  splits: () => shownLabels.at,
+                  values: (_: uPlot, splits: number[]) =>
+                    splits.map((at) => shownLabels.text[at] ?? ""),
+                }),
           },
-          { ...axis, size: 70, label: kind === "histogram" ? "rows" : (columns[y]?.name ?? "") },
+          { ...axis, size: 70, label: upright },
         ],
         series: [
           {},
           {
             stroke: kind === "scatter" ? "transparent" : accent,
             ...(bars === undefined ? {} : { paths: bars, fill: accent }),
-            points: { show: kind === "scatter", fill: accent, stroke: accent, size: 5 },
+            // Of a line those that would not be seen, as none is beside them.
+            points: {
+              ...(kind === "line" ? {} : { show: kind === "scatter" }),
+              fill: accent,
+              stroke: accent,
+              size: 5,
+            },
           },
         ],
       },
@@ -153,7 +122,7 @@ export function Chart({
       watch.disconnect();
       plot.destroy();
     };
-  }, [drawn, kind, columns, x, y, dark]);
+  }, [drawn, kind, columns, x, upright, dark]);
 
   const option = (fits: (column: Column) => boolean) =>
     columns.map(
@@ -164,7 +133,14 @@ export function Chart({
           </option>
         ),
     );
-  const said = `${kind} chart of ${columns[y]?.name} by ${columns[x]?.name}, ${drawn.xs.length} points; the table has the values`;
+  const points = drawn?.xs.length ?? 0;
+  const said = `${kind} chart of ${upright} by ${columns[x]?.name}, ${points} points; the table has the values`;
+  const note =
+    drawn === undefined
+      ? `a ${kind} needs columns that this answer has not: numbers, or days beside numbers`
+      : points === 0
+        ? "there is no value to draw in these columns"
+        : drawn.note;
   return (
     <section class="chart" aria-label="chart">
       <div class="bar">
@@ -187,7 +163,7 @@ export function Chart({
             value={x}
             onChange={(event) => choose({ ...choice, x: Number(event.currentTarget.value) })}
           >
-            {option(needs[kind])}
+            {option(across[kind])}
           </select>
         </label>
         {kind !== "histogram" && (
@@ -197,9 +173,15 @@ export function Chart({
               value={y}
               onChange={(event) => choose({ ...choice, y: Number(event.currentTarget.value) })}
             >
+              {kind === "bar" && <option value={rowCount}>rows</option>}
               {option(({ type }) => isNumeric(type))}
             </select>
           </label>
+        )}
+        {note !== undefined && (
+          <span role="status" class="quiet">
+            {note}
+          </span>
         )}
       </div>
       <div ref={place} role="img" aria-label={said} class="plot" />

@@ -8,6 +8,7 @@ import { EditorView, keymap, lineNumbers } from "@codemirror/view";
 import { classHighlighter } from "@lezer/highlight";
 import type { TableSummary } from "../../app/lake/reports.ts";
 import { allowed } from "../../app/query/functions.ts";
+import type { Problem } from "./api.ts";
 
 /** Those that a query may call, but for operators. */
 const functions = [...allowed.value].filter((name) => /^[a-z]/.test(name));
@@ -17,7 +18,7 @@ export interface Editor {
   replace(text: string): void;
   complete(tables: readonly TableSummary[]): void;
   /** Marks the place that DuckDB's message names. */
-  mark(message: string | undefined): void;
+  mark(problem: Problem | undefined): void;
   destroy(): void;
 }
 
@@ -47,6 +48,11 @@ export function createEditor(
       }),
     ];
   };
+  const runs = (asking: EditorView) => {
+    closeCompletion(asking);
+    run();
+    return true;
+  };
   const view = new EditorView({
     parent,
     state: EditorState.create({
@@ -58,19 +64,15 @@ export function createEditor(
         lineNumbers(),
         history(),
         bracketMatching(),
-        autocompletion(),
+        // As many as are seen at once: style.css.
+        autocompletion({ maxRenderedOptions: 10 }),
         // By classes, so that style.css has the colours of both schemes.
         syntaxHighlighting(classHighlighter),
         // Tab goes on to the next control, as everywhere: whoever has no mouse must get out.
         keymap.of([
-          {
-            key: "Mod-Enter",
-            run: (asking) => {
-              closeCompletion(asking);
-              run();
-              return true;
-            },
-          },
+          // On a Mac both of them: the button names the first.
+          { key: "Ctrl-Enter", run: runs },
+          { key: "Mod-Enter", run: runs },
           ...completionKeymap,
           ...historyKeymap,
           ...defaultKeymap,
@@ -89,7 +91,8 @@ export function createEditor(
     replace: (next) =>
       view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: next } }),
     complete: (tables) => view.dispatch({ effects: language.reconfigure(sqlOf(tables)) }),
-    mark: (message) => {
+    mark: (problem) => {
+      const message = problem?.message;
       const at = message === undefined ? undefined : placeIn(message, view.state);
       const found: Diagnostic[] =
         at === undefined ? [] : [{ ...at, severity: "error", message: message ?? "" }];

@@ -1,28 +1,37 @@
 /** Values and sizes as people read them. */
 
-export function shown(value: unknown): string {
+/** @param type DuckDB's, by which a decimal has its digits */
+export function shown(value: unknown, type?: string): string {
   if (value === null || value === undefined) return "";
+  const scale = type === undefined ? undefined : /^DECIMAL\(\d+,\s*(\d+)\)$/.exec(type)?.[1];
+  // JSON's number says 1.5 where the column says 1.50. Those of more than 15 digits come as text.
+  if (scale !== undefined && typeof value === "number") return value.toFixed(Number(scale));
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
-const numberTypes = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*)$/;
+const numberTypes =
+  /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|BIGNUM|FLOAT|DOUBLE|DECIMAL\(\d+,\s*\d+\))$/;
 
 export function isNumeric(type: string): boolean {
   return numberTypes.test(type);
 }
 
 export function isTemporal(type: string): boolean {
-  return /^(DATE|TIMESTAMP)/.test(type);
+  return /^(DATE|TIMESTAMP(_S|_MS|_NS| WITH TIME ZONE)?)$/.test(type);
 }
+
+const temporal =
+  /^(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d:\d\d)(\.\d{1,3})?\d*([+-]\d\d)?(?::?(\d\d))?)?$/;
 
 /** Where a value stands on an axis, dates as seconds since the epoch. NaN for none. */
 export function placeOf(value: unknown, type: string): number {
   if (value === null || value === undefined) return Number.NaN;
-  if (!isTemporal(type)) return Number(value);
-  const text = String(value).replace(" ", "T");
-  return (
-    Date.parse(/[zZ]|[+-]\d\d(:?\d\d)?$|^\d{4}-\d\d-\d\d$/.test(text) ? text : `${text}Z`) / 1000
-  );
+  const text = shown(value);
+  if (!isTemporal(type)) return Number(text);
+  const [, day, time = "00:00:00", fraction = "", hours = "+00", minutes = "00"] =
+    temporal.exec(text) ?? [];
+  // DuckDB writes an offset as +00, which is none of JavaScript's forms.
+  return Date.parse(`${day}T${time}${fraction}${hours}:${minutes}`) / 1000;
 }
 
 const counts = new Intl.NumberFormat("en");

@@ -1,24 +1,31 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Column, Row } from "./api.ts";
-import { isNumeric, placeOf, shown } from "./format.ts";
+import { Cell } from "./cell.tsx";
+import { isNumeric, shown } from "./format.ts";
+import { inOrder, type Sorting } from "./order.ts";
 
 /** Pixels; style.css says the same. */
 const rowHeight = 28;
 /** Rows that are there beyond what is seen, so that scrolling finds them. */
 const margin = 10;
 
-interface Sorting {
-  column: number;
-  descending: boolean;
-}
-
 /** Rows that scroll, however many there are: those in sight are in the page, and no others. */
-export function Grid({ columns, rows }: { columns: Column[]; rows: Row[] }) {
+export function Grid({
+  columns,
+  rows,
+  order,
+}: {
+  columns: Column[];
+  rows: Row[];
+  /** Gets the rows as they are sorted. */
+  order: { current: Row[] };
+}) {
   const [sorting, setSorting] = useState<Sorting | undefined>();
   const [top, setTop] = useState(0);
   const [height, setHeight] = useState(400);
   const box = useRef<HTMLDivElement>(null);
-  const sorted = useMemo(() => sort(rows, columns, sorting), [rows, columns, sorting]);
+  const sorted = useMemo(() => inOrder(rows, columns, sorting), [rows, columns, sorting]);
+  order.current = sorted;
   // Another answer begins at its beginning.
   useEffect(() => {
     setSorting(undefined);
@@ -89,10 +96,12 @@ export function Grid({ columns, rows }: { columns: Column[]; rows: Row[] }) {
               <div
                 role="cell"
                 key={j}
-                class={isNumeric(type) ? "number" : row[name] === null ? "null" : ""}
-                title={shown(row[name])}
+                class={[isNumeric(type) && "number", row[name] === null && "null"]
+                  .filter(Boolean)
+                  .join(" ")}
+                title={shown(row[name], type)}
               >
-                {row[name] === null ? "NULL" : shown(row[name])}
+                {row[name] === null ? "NULL" : <Cell text={shown(row[name], type)} />}
               </div>
             ))}
           </div>
@@ -102,32 +111,13 @@ export function Grid({ columns, rows }: { columns: Column[]; rows: Row[] }) {
   );
 }
 
-/** NULL comes last, whichever way. */
-function sort(rows: Row[], columns: Column[], sorting: Sorting | undefined): Row[] {
-  const column = sorting && columns[sorting.column];
-  if (column === undefined) return rows;
-  const { name, type } = column;
-  const sign = sorting?.descending ? -1 : 1;
-  const numeric = isNumeric(type);
-  return [...rows].sort((a, b) => {
-    const [left, right] = [a[name], b[name]];
-    if (left === null || right === null) return Number(left === null) - Number(right === null);
-    const order = numeric
-      ? placeOf(left, type) - placeOf(right, type)
-      : shown(left) < shown(right)
-        ? -1
-        : Number(shown(left) > shown(right));
-    return sign * order;
-  });
-}
-
 /** In characters, by the first rows. */
 function widthsOf(columns: Column[], rows: Row[]): number[] {
   return columns.map(({ name, type }) => {
     const longest = rows
       .slice(0, 100)
       .reduce(
-        (most, row) => Math.max(most, shown(row[name]).length),
+        (most, row) => Math.max(most, shown(row[name], type).length),
         name.length + type.length + 3,
       );
     return Math.min(48, longest + 3);

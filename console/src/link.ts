@@ -1,6 +1,8 @@
+import type { Asked } from "./api.ts";
+
 /** What a link to this page reopens, kept behind the `#`: no server sees it. */
 export interface Link {
-  sql?: string;
+  asked?: Asked;
   chart?: ChartChoice;
 }
 
@@ -11,23 +13,58 @@ export interface ChartChoice {
   kind: ChartKind;
   /** Columns, by their places. */
   x: number;
+  /** Of a bar also `rowCount`. */
   y: number;
 }
 
+/** The y of bars that count rows. */
+export const rowCount = -1;
+
+/** Before the names of a saved query's parameters, which may be `sql` or `chart`, too. */
+const valuePrefix = "q.";
+
 export function readLink(hash: string): Link {
   const given = new URLSearchParams(hash.replace(/^#/, ""));
-  const sql = given.get("sql");
-  const [, kind, x, y] = /^(\w+),(\d+),(\d+)$/.exec(given.get("chart") ?? "") ?? [];
+  const asked = askedOf(given);
+  const [, kind, x, y] = /^(\w+),(\d+),(-1|\d+)$/.exec(given.get("chart") ?? "") ?? [];
   const known = chartKinds.find((one) => one === kind);
   return {
-    ...(sql === null ? {} : { sql }),
+    ...(asked === undefined ? {} : { asked }),
     ...(known === undefined ? {} : { chart: { kind: known, x: Number(x), y: Number(y) } }),
   };
 }
 
-export function writeLink({ sql, chart }: Link): string {
+function askedOf(given: URLSearchParams): Asked | undefined {
+  const [sql, saved] = [given.get("sql"), given.get("q")];
+  if (saved === null) return sql === null ? undefined : { sql };
+  const values = [...given].flatMap(([name, value]) =>
+    name.startsWith(valuePrefix) ? [[name.slice(valuePrefix.length), value] as const] : [],
+  );
+  return { saved, values: Object.fromEntries(values) };
+}
+
+export function writeLink({ asked, chart }: Link): string {
   const params = new URLSearchParams();
-  if (sql !== undefined) params.set("sql", sql);
+  if (asked?.saved !== undefined) {
+    params.set("q", asked.saved);
+    for (const [name, value] of Object.entries(asked.values)) {
+      params.set(`${valuePrefix}${name}`, value);
+    }
+  } else if (asked !== undefined) params.set("sql", asked.sql);
   if (chart !== undefined) params.set("chart", `${chart.kind},${chart.x},${chart.y}`);
   return `#${params}`;
+}
+
+/** Whether two ask the same. */
+export function sameAsked(one: Asked | undefined, other: Asked | undefined): boolean {
+  return (
+    writeLink(one === undefined ? {} : { asked: sorted(one) }) ===
+    writeLink(other === undefined ? {} : { asked: sorted(other) })
+  );
+}
+
+function sorted(asked: Asked): Asked {
+  if (asked.saved === undefined) return asked;
+  const values = Object.entries(asked.values).sort(([a], [b]) => (a < b ? -1 : 1));
+  return { saved: asked.saved, values: Object.fromEntries(values) };
 }

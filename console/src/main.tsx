@@ -2,38 +2,39 @@ import "uplot/dist/uPlot.min.css";
 import "./style.css";
 import { render } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import type { RejectionRecord } from "../../app/lake/rejection.ts";
 import type { TableSummary } from "../../app/lake/reports.ts";
 import {
   type Asked,
   ask,
   download,
   tables as listTables,
-  mostRows,
-  Problem,
-  pathOf,
+  type Problem,
   problemOf,
   type Result,
+  rejections,
+  type SavedList,
   type ShownQuery,
   savedQueries,
   token,
 } from "./api.ts";
-import { Chart, defaultChart } from "./chart.tsx";
+import { Chart } from "./chart.tsx";
+import { defaultChart } from "./chart-data.ts";
+import { curlOf, linkOf, separated, toClipboard } from "./copy.ts";
 import { createEditor, type Editor } from "./editor.ts";
 import { count, plural, shown } from "./format.ts";
 import { Grid } from "./grid.tsx";
-import { type ChartChoice, readLink, writeLink } from "./link.ts";
+import { type ChartChoice, readLink, sameAsked, writeLink } from "./link.ts";
+import { useMedia } from "./media.ts";
+import { browser, tab } from "./stored.ts";
 import { Freshness, Rejected, Tables } from "./tables.tsx";
 import { Upload } from "./upload.tsx";
 
 const historyKey = "millpond-history";
-const mostHistory = 50;
+/** What this tab has run, as links. */
+const ranKey = "millpond-ran";
 /** Of the tables, while the page is looked at. */
 const lookEveryMs = 30_000;
-
-function readHistory(): string[] {
-  const known: unknown = JSON.parse(localStorage.getItem(historyKey) ?? "[]");
-  return Array.isArray(known) ? known.filter((one) => typeof one === "string") : [];
-}
 
 type Outcome =
   | { kind: "none" }
@@ -44,60 +45,76 @@ type Outcome =
 function App() {
   const [asksToken, setAsksToken] = useState(false);
   const [tables, setTables] = useState<TableSummary[] | undefined>();
-  const [version, setVersion] = useState(0);
-  /** Why the tables are not known, or no longer. */
-  const [lost, setLost] = useState<string | undefined>();
-  const [saved, setSaved] = useState<ShownQuery[]>([]);
+  /** Why something is not known, or no longer. */
+  const [lost, setLost] = useState<Record<string, string>>({});
+  const [saved, setSaved] = useState<SavedList>({ queries: [], broken: [] });
+  const [rejected, setRejected] = useState<RejectionRecord[]>([]);
   const [outcome, setOutcome] = useState<Outcome>({ kind: "none" });
-  const [chart, setChart] = useState<ChartChoice | undefined>(readLink(location.hash).chart);
-  const [past, setPast] = useState(readHistory);
+  /** What the last link asked for, and the same for as long as nobody has run it. */
+  const [followed, setFollowed] = useState<Asked | undefined>();
+  const [linked, setLinked] = useState<Asked | undefined>();
+  const [chart, setChart] = useState<ChartChoice | undefined>();
+  const [past, setPast] = useState(() => browser.texts(historyKey));
   const running = useRef<AbortController | undefined>(undefined);
   const editor = useRef<Editor | undefined>(undefined);
   const place = useRef<HTMLDivElement>(null);
+  // What is above the other is before it, too: by Tab, and for who listens.
+  const narrow = useMedia("(max-width: 50rem)");
 
-  const failed = useCallback((error: unknown) => {
-    const problem = problemOf(error);
-    if (problem.status === 401) {
-      token.clear();
-      setAsksToken(true);
-    }
-    setOutcome({ kind: "problem", problem });
-    return problem;
+  const askToken = useCallback(() => {
+    token.clear();
+    setAsksToken(true);
   }, []);
 
+  const failed = useCallback(
+    (error: unknown) => {
+      const problem = problemOf(error);
+      if (problem.status === 401) askToken();
+      setOutcome({ kind: "problem", problem });
+      return problem;
+    },
+    [askToken],
+  );
+
   const load = useCallback(async () => {
-    try {
-      const found = await listTables();
-      setTables(found);
-      setLost(undefined);
-      setVersion((before) => before + 1);
-      editor.current?.complete(found);
-    } catch (error) {
-      // What somebody reads stays: nobody asked for this.
-      if (error instanceof Problem && error.status === 401) failed(error);
-      else setLost(`the tables can't be listed: ${(error as Error).message}`);
-    }
-  }, [failed]);
+    // What somebody reads stays, and what was found before: nobody asked for this.
+    const look = async <T,>(what: string, asking: Promise<T>, take: (found: T) => void) => {
+      try {
+        take(await asking);
+        setLost(({ [what]: _, ...others }) => others);
+      } catch (error) {
+        const { status, message } = problemOf(error);
+        if (status === 401) askToken();
+        else setLost((before) => ({ ...before, [what]: message }));
+      }
+    };
+    await Promise.all([
+      look("the tables", listTables(), (found) => {
+        setTables(found);
+        editor.current?.complete(found);
+      }),
+      look("the saved queries", savedQueries(), setSaved),
+      look("the rejected files", rejections(), setRejected),
+    ]);
+  }, [askToken]);
 
   const run = useCallback(
-    async (asked: Asked, keptChart?: ChartChoice) => {
+    async (asked: Asked) => {
       running.current?.abort();
       const controller = new AbortController();
       running.current = controller;
       editor.current?.mark(undefined);
+      setLinked(undefined);
       setOutcome({ kind: "running" });
-      if (asked.saved === undefined) {
-        setPast((before) => {
-          const next = [asked.sql, ...before.filter((one) => one !== asked.sql)].slice(
-            0,
-            mostHistory,
-          );
-          localStorage.setItem(historyKey, JSON.stringify(next));
-          return next;
-        });
-      }
+      // The chart belongs to the question: who asks the same again wants the same picture.
+      const before = readLink(location.hash);
+      const keptChart = sameAsked(before.asked, asked) ? before.chart : undefined;
+      remember(asked, keptChart);
+      tab.addText(ranKey, writeLink({ asked }));
+      if (asked.saved === undefined) setPast(browser.addText(historyKey, asked.sql));
       try {
         const result = await ask(asked, controller.signal);
+        controller.signal.throwIfAborted();
         const fits =
           keptChart !== undefined &&
           keptChart.x < result.columns.length &&
@@ -105,11 +122,11 @@ function App() {
         const chosen = fits ? keptChart : undefined;
         setChart(chosen);
         setOutcome({ kind: "result", asked, result });
-        if (asked.saved === undefined) remember(asked.sql, chosen);
+        remember(asked, chosen);
       } catch (error) {
         if (controller.signal.aborted) return;
-        const { message } = failed(error);
-        if (asked.saved === undefined) editor.current?.mark(message);
+        const problem = failed(error);
+        if (asked.saved === undefined) editor.current?.mark(problem);
       }
     },
     [failed],
@@ -124,53 +141,187 @@ function App() {
     [run],
   );
 
-  /** What there is, and what the link asks for. */
-  const begin = () => {
-    void load();
-    savedQueries().then(setSaved, () => setSaved([]));
-    const { sql, chart: linked } = readLink(location.hash);
-    if (sql !== undefined) void run({ sql }, linked);
-  };
+  /** Any page can lead a browser to a link: what it asks for is shown, and run at once only if this tab has run it before. */
+  const follow = useCallback(() => {
+    const { asked } = readLink(location.hash);
+    if (asked === undefined) return;
+    setFollowed(asked);
+    if (asked.saved === undefined && editor.current?.text() !== asked.sql) {
+      editor.current?.replace(asked.sql);
+    }
+    if (tab.texts(ranKey).includes(writeLink({ asked }))) {
+      void run(asked);
+      return;
+    }
+    running.current?.abort();
+    setOutcome({ kind: "none" });
+    setLinked(asked);
+  }, [run]);
 
   // The editor is made once, and what it calls is what it was made with.
   useEffect(() => {
-    const { sql } = readLink(location.hash);
-    const made = createEditor(place.current as HTMLElement, sql ?? readHistory()[0] ?? "", {
+    const made = createEditor(place.current as HTMLElement, browser.texts(historyKey)[0] ?? "", {
       run: runText,
       changed: () => made.mark(undefined),
     });
     editor.current = made;
-    begin();
+    void load();
+    follow();
     const look = () => document.hidden || void load();
     const looking = setInterval(look, lookEveryMs);
     // Whoever comes back to the page wants to see what is there now.
     document.addEventListener("visibilitychange", look);
+    // A link that is pasted over this page's own, and the browser's way back.
+    window.addEventListener("hashchange", follow);
+    const changed = ({ key }: StorageEvent) => {
+      if (key === historyKey) setPast(browser.texts(historyKey));
+    };
+    window.addEventListener("storage", changed);
     return () => {
       clearInterval(looking);
       document.removeEventListener("visibilitychange", look);
+      window.removeEventListener("hashchange", follow);
+      window.removeEventListener("storage", changed);
       made.destroy();
     };
   }, []);
 
   const choose = (next: ChartChoice | undefined) => {
     setChart(next);
-    if (outcome.kind === "result" && outcome.asked.saved === undefined) {
-      remember(outcome.asked.sql, next);
-    }
+    if (outcome.kind === "result") remember(outcome.asked, next);
   };
-  const signIn = (given: string) => {
+  /** @returns why it is not the one */
+  const signIn = async (given: string): Promise<string | undefined> => {
     token.set(given);
+    try {
+      await listTables();
+    } catch (error) {
+      token.clear();
+      const { status, message } = problemOf(error);
+      return status === 401 ? "the server does not know this token" : message;
+    }
     setAsksToken(false);
-    setOutcome({ kind: "none" });
-    begin();
+    setOutcome((now) =>
+      now.kind === "problem" && now.problem.status === 401 ? { kind: "none" } : now,
+    );
+    place.current?.querySelector<HTMLElement>(".cm-content")?.focus();
+    void load();
+    follow();
+    return undefined;
   };
+
+  const lake = (
+    <nav key="lake" aria-label="lake">
+      <h2>Tables</h2>
+      {Object.keys(lost).length > 0 && (
+        <div class="bad" role="alert">
+          {Object.entries(lost).map(([what, why]) => (
+            <div key={what}>{`${what} can't be listed: ${why}`}</div>
+          ))}
+        </div>
+      )}
+      {tables === undefined ? (
+        <p class="quiet" role="status">
+          {lost["the tables"] === undefined && !asksToken && "looking …"}
+        </p>
+      ) : (
+        <Tables tables={tables} insert={insert} />
+      )}
+      <Upload
+        tables={tables ?? []}
+        arrived={() => void load()}
+        closed={asksToken}
+        askToken={askToken}
+      />
+      {saved.queries.length + saved.broken.length > 0 && (
+        <>
+          <h2>Saved queries</h2>
+          {saved.queries.map((query) => (
+            <SavedForm
+              key={query.name}
+              query={query}
+              given={followed?.saved === query.name ? followed.values : undefined}
+              run={(asked) => void run(asked)}
+            />
+          ))}
+          {saved.broken.map(({ name, problem }) => (
+            <p key={name} class="bad">{`${name} can't be read: ${problem}`}</p>
+          ))}
+        </>
+      )}
+      {past.length > 0 && (
+        <details class="past">
+          <summary>History</summary>
+          <ol>
+            {past.map((sql) => (
+              <li key={sql}>
+                <button type="button" onClick={() => insert(sql)}>
+                  {sql}
+                </button>
+              </li>
+            ))}
+          </ol>
+        </details>
+      )}
+    </nav>
+  );
+  const asking = (
+    <main key="asking">
+      {linked !== undefined && (
+        <section aria-label="link" class="notice">
+          <p role="status">
+            {linked.saved === undefined
+              ? "A link asks for the query below. It has not been run: read it first."
+              : `A link asks for the saved query ${linked.saved}${valuesText(linked.values)}. It has not been run.`}
+          </p>
+          <button
+            type="button"
+            onClick={() => (linked.saved === undefined ? runText() : void run(linked))}
+          >
+            Run this query
+          </button>
+        </section>
+      )}
+      <section aria-label="query">
+        <div ref={place} class="editor" />
+        <div class="bar">
+          <button type="button" class="run" onClick={runText}>
+            Run <kbd>Ctrl-Enter</kbd>
+          </button>
+          {outcome.kind === "running" && (
+            <button
+              type="button"
+              onClick={() => {
+                running.current?.abort();
+                setOutcome({ kind: "none" });
+              }}
+            >
+              Stop
+            </button>
+          )}
+          <span role="status" class="quiet">
+            {outcome.kind === "running" && "running …"}
+            {outcome.kind === "result" && summary(outcome.result)}
+          </span>
+        </div>
+      </section>
+      {outcome.kind === "problem" && outcome.problem.status !== 401 && (
+        <pre class="problem" role="alert">
+          {outcome.problem.message}
+        </pre>
+      )}
+      {outcome.kind === "result" && (
+        <Answer {...outcome} chart={chart} choose={choose} failed={failed} />
+      )}
+    </main>
+  );
 
   return (
     <>
       <header>
         <h1>Millpond</h1>
         {tables !== undefined && <Freshness tables={tables} />}
-        <Rejected version={version} />
+        <Rejected found={rejected} />
         {token.get() !== null && (
           <button
             type="button"
@@ -183,89 +334,27 @@ function App() {
           </button>
         )}
       </header>
-      {asksToken && <TokenForm done={signIn} />}
-      <nav aria-label="lake">
-        <h2>Tables</h2>
-        {lost !== undefined && (
-          <p class="bad" role="alert">
-            {lost}
-          </p>
-        )}
-        {tables === undefined ? (
-          <p class="quiet" role="status">
-            {lost === undefined && "looking …"}
-          </p>
-        ) : (
-          <Tables tables={tables} insert={insert} />
-        )}
-        {tables !== undefined && <Upload tables={tables} arrived={() => void load()} />}
-        {saved.length > 0 && (
-          <>
-            <h2>Saved queries</h2>
-            {saved.map((query) => (
-              <SavedForm key={query.name} query={query} run={(asked) => void run(asked)} />
-            ))}
-          </>
-        )}
-        {past.length > 0 && (
-          <details class="past">
-            <summary>History</summary>
-            <ol>
-              {past.map((sql) => (
-                <li key={sql}>
-                  <button type="button" onClick={() => insert(sql)}>
-                    {sql}
-                  </button>
-                </li>
-              ))}
-            </ol>
-          </details>
-        )}
-      </nav>
-      <main>
-        <section aria-label="query">
-          <div ref={place} class="editor" />
-          <div class="bar">
-            <button type="button" class="run" onClick={runText}>
-              Run <kbd>Ctrl-Enter</kbd>
-            </button>
-            {outcome.kind === "running" && (
-              <button
-                type="button"
-                onClick={() => {
-                  running.current?.abort();
-                  setOutcome({ kind: "none" });
-                }}
-              >
-                Stop
-              </button>
-            )}
-            <span role="status" class="quiet">
-              {outcome.kind === "running" && "running …"}
-              {outcome.kind === "result" && summary(outcome.result)}
-            </span>
-          </div>
-        </section>
-        {outcome.kind === "problem" && outcome.problem.status !== 401 && (
-          <pre class="problem" role="alert">
-            {outcome.problem.message}
-          </pre>
-        )}
-        {outcome.kind === "result" && (
-          <Answer {...outcome} chart={chart} choose={choose} failed={failed} />
-        )}
-      </main>
+      {asksToken && <TokenForm signIn={signIn} />}
+      {narrow ? [asking, lake] : [lake, asking]}
     </>
   );
 }
 
-function remember(sql: string, chart: ChartChoice | undefined): void {
-  const link = writeLink({ sql, ...(chart === undefined ? {} : { chart }) });
-  window.history.replaceState(null, "", link);
+function valuesText(values: Record<string, string>): string {
+  const texts = Object.entries(values).map(([name, value]) => `${name} = ${value}`);
+  return texts.length === 0 ? "" : ` with ${texts.join(", ")}`;
+}
+
+/** Longer than any program passes on; a browser may refuse it. */
+const mostLink = 100_000;
+
+function remember(asked: Asked, chart: ChartChoice | undefined): void {
+  const link = writeLink({ asked, ...(chart === undefined ? {} : { chart }) });
+  window.history.replaceState(null, "", link.length > mostLink ? location.pathname : link);
 }
 
 function summary({ count: all, rows, seconds }: Result): string {
-  const cut = all > rows.length ? `, the first ${count(mostRows)} are shown` : "";
+  const cut = all > rows.length ? `, the first ${count(rows.length)} are shown` : "";
   return `${plural(all, "row")}${cut} in ${seconds.toFixed(3)} s`;
 }
 
@@ -300,10 +389,22 @@ function Answer({
       failed(error);
     }
   };
-  const copy = async (text: string, what: string) => {
-    await navigator.clipboard.writeText(text);
-    setSaid(`${what} copied`);
+  const order = useRef(rows);
+  const copy = async (text: string, what: string) =>
+    setSaid(
+      (await toClipboard(text)) ? `${what} copied` : "this browser lets no page of plain http copy",
+    );
+  const copyRows = () => {
+    const all = plural(result.count, "row");
+    const part = result.count > rows.length ? `the first ${count(rows.length)} of ${all}` : all;
+    void copy(separated(columns, order.current), part);
   };
+  const copyLink = () => {
+    const link = linkOf(asked, location.origin);
+    if (link === undefined) setSaid("this SQL is too long for a link: take the curl line");
+    else void copy(link, token.get() === null ? "JSON link" : "JSON link, which asks for a token,");
+  };
+  const curl = () => curlOf(asked, location.origin, token.get() !== null);
   return (
     <section aria-label="answer">
       <div class="bar">
@@ -316,7 +417,7 @@ function Answer({
             Chart
           </button>
         )}
-        <button type="button" onClick={() => void copy(separated(result), "rows")}>
+        <button type="button" onClick={copyRows}>
           Copy
         </button>
         {formats.map((format) => (
@@ -324,7 +425,10 @@ function Answer({
             {format}
           </button>
         ))}
-        <button type="button" onClick={() => void copy(curlOf(asked), "curl line")}>
+        <button type="button" onClick={copyLink}>
+          JSON link
+        </button>
+        <button type="button" onClick={() => void copy(curl(), "curl line")}>
           curl
         </button>
         <span role="status" class="quiet">
@@ -334,43 +438,38 @@ function Answer({
       {chart !== undefined && possible !== undefined && (
         <Chart columns={columns} rows={rows} choice={chart} choose={choose} />
       )}
-      <Grid columns={columns} rows={rows} />
+      <Grid columns={columns} rows={rows} order={order} />
     </section>
   );
 }
 
-/** As spreadsheets take it from the clipboard. */
-function separated({ columns, rows }: Result): string {
-  const plain = (text: string) => text.replace(/[\t\r\n]+/g, " ");
-  const lines = rows.map((row) => columns.map(({ name }) => plain(shown(row[name]))).join("\t"));
-  return [columns.map(({ name }) => plain(name)).join("\t"), ...lines].join("\n");
-}
-
-/** Never with the token: what is copied ends up anywhere. */
-function curlOf(asked: Asked): string {
-  const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
-  const authorization = token.get() === null ? "" : ' -H "Authorization: Bearer $TOKEN"';
-  return `curl -L${authorization} ${quoted(`${location.origin}${pathOf(asked, "csv")}`)}`;
-}
-
-function TokenForm({ done }: { done: (token: string) => void }) {
+function TokenForm({ signIn }: { signIn: (token: string) => Promise<string | undefined> }) {
   const input = useRef<HTMLInputElement>(null);
+  const [refused, setRefused] = useState<string | undefined>();
   useEffect(() => input.current?.focus(), []);
   return (
-    <form
-      class="token"
-      onSubmit={(event) => {
-        event.preventDefault();
-        const given = input.current?.value.trim() ?? "";
-        if (given !== "") done(given);
-      }}
-    >
-      <label>
-        Token <input ref={input} type="password" autocomplete="off" required />
-      </label>
-      <button type="submit">Enter</button>
-      <small>It is kept until this tab is closed.</small>
-    </form>
+    <section aria-label="token">
+      <form
+        class="token"
+        onSubmit={(event) => {
+          event.preventDefault();
+          const given = input.current?.value.trim() ?? "";
+          setRefused(undefined);
+          if (given !== "") void signIn(given).then(setRefused);
+        }}
+      >
+        <label>
+          Token <input ref={input} type="password" autocomplete="off" required />
+        </label>
+        <button type="submit">Enter</button>
+        <small>It is kept until this tab is closed.</small>
+        {refused !== undefined && (
+          <p class="bad" role="alert">
+            {refused}
+          </p>
+        )}
+      </form>
+    </section>
   );
 }
 
@@ -385,10 +484,28 @@ function inputOf(type: string) {
   return inputs[type as keyof typeof inputs] ?? ({ type: "text" } as const);
 }
 
-function SavedForm({ query, run }: { query: ShownQuery; run: (asked: Asked) => void }) {
+function SavedForm({
+  query,
+  given,
+  run,
+}: {
+  query: ShownQuery;
+  /** Of a link. */
+  given: Record<string, string> | undefined;
+  run: (asked: Asked) => void;
+}) {
   const { name, description, parameters } = query;
+  const place = useRef<HTMLDetailsElement>(null);
+  useEffect(() => {
+    const details = place.current;
+    if (details === null || given === undefined) return;
+    details.open = true;
+    for (const field of details.querySelectorAll<HTMLInputElement | HTMLSelectElement>("[name]")) {
+      field.value = given[field.name] ?? "";
+    }
+  }, [given]);
   return (
-    <details class="saved">
+    <details class="saved" ref={place}>
       <summary>
         {name} <small>{description}</small>
       </summary>

@@ -2,8 +2,18 @@ import { useEffect, useState } from "preact/hooks";
 import type { RejectionRecord } from "../../app/lake/rejection.ts";
 import type { TableSummary } from "../../app/lake/reports.ts";
 import { quoteIdentifier } from "../../app/query/quote.ts";
-import { ask, type Row, rejections } from "./api.ts";
+import { ask, type Column, type Result } from "./api.ts";
 import { age, bytes, count, duration, isNumeric, plural, shown } from "./format.ts";
+import {
+  type ColumnSummary,
+  type Picture,
+  picturesSql,
+  readPictures,
+  readSummary,
+  short,
+  summarySql,
+  told,
+} from "./table-summary.ts";
 
 /** The lake's tables; one of them opened shows its columns and what is in them. */
 export function Tables({
@@ -46,158 +56,200 @@ export function Tables({
   );
 }
 
-/** What SUMMARIZE says of one column. */
-interface Summary {
-  least: string;
-  most: string;
-  nulls: number;
-  distinct: number;
-}
+const sampleRows = 5;
 
+/** A few rows, and what is in each column, until the table is closed. */
 function Details({ table, insert }: { table: TableSummary; insert: (sql: string) => void }) {
-  const [summary, setSummary] = useState<Map<string, Summary> | string>("looking …");
-  const name = quoteIdentifier(table.name);
+  const [sample, setSample] = useState<Result | undefined>();
+  const [found, setFound] = useState<Found | undefined>();
+  const [said, setSaid] = useState("looking …");
+  const { name, columns, rows, bytes: size, newestSource } = table;
+  const from = quoteIdentifier(name);
+  // Another version of the table is looked at anew; what was found stays until then.
+  const version = JSON.stringify([name, columns, rows, size, newestSource]);
   useEffect(() => {
     const controller = new AbortController();
-    ask({ sql: `SUMMARIZE ${name}` }, controller.signal).then(
-      ({ rows }) => setSummary(summaryOf(rows)),
-      (error: Error) => controller.signal.aborted || setSummary(error.message),
-    );
+    const { signal } = controller;
+    const look = async () => {
+      const [sampled, looked] = await Promise.all([
+        ask({ sql: `FROM ${from} LIMIT ${sampleRows}` }, signal),
+        columns === null ? undefined : lookInto(name, columns, signal),
+      ]);
+      setSample(sampled);
+      setFound(looked);
+      setSaid("");
+    };
+    look().catch((error: Error) => signal.aborted || setSaid(error.message));
     return () => controller.abort();
-  }, [name]);
+  }, [version]);
   return (
     <div class="details">
-      <button type="button" onClick={() => insert(`FROM ${name} LIMIT 100`)}>
-        Sample
+      <button type="button" onClick={() => insert(`FROM ${from} LIMIT 100`)}>
+        Query
       </button>
-      <button type="button" onClick={() => insert(`SUMMARIZE ${name}`)}>
+      <button type="button" onClick={() => insert(`SUMMARIZE ${from}`)}>
         Summarize
       </button>
-      {typeof summary === "string" && (
+      {said !== "" && (
         <p class="quiet" role="status">
-          {summary}
+          {said}
         </p>
       )}
+      {sample !== undefined && <Sample name={name} sample={sample} />}
       <ul>
-        {(table.columns ?? []).map((column) => {
-          const found = typeof summary === "string" ? undefined : summary.get(column.name);
-          return (
-            <li key={column.name}>
-              <div>
-                <b>{column.name}</b> <small>{column.type}</small>
-              </div>
-              {found && (
-                <>
-                  <small>
-                    {found.least} … {found.most} · {count(found.distinct)} different
-                    {found.nulls > 0 && ` · ${found.nulls.toFixed(1)} % NULL`}
-                  </small>
-                  {found.nulls > 0 && (
-                    <meter min={0} max={100} value={found.nulls} aria-label="share of NULL" />
-                  )}
-                  {isNumeric(column.type) && <Histogram table={table.name} column={column.name} />}
-                </>
-              )}
-            </li>
-          );
-        })}
+        {(found?.columns ?? columns ?? []).map((column, i) => (
+          <li key={column.name}>
+            <div>
+              <b>{column.name}</b> <small>{column.type}</small>
+            </div>
+            <Contents summary={found?.summaries[i]} />
+            <Histogram picture={found?.pictures[i]} />
+          </li>
+        ))}
       </ul>
     </div>
   );
 }
 
-function summaryOf(rows: Row[]): Map<string, Summary> {
-  return new Map(
-    rows.map((row) => [
-      String(row["column_name"]),
-      {
-        least: short(row["min"]),
-        most: short(row["max"]),
-        nulls: Number(row["null_percentage"]),
-        distinct: Number(row["approx_unique"]),
-      },
-    ]),
-  );
+interface Found {
+  columns: Column[];
+  summaries: ColumnSummary[];
+  pictures: (Picture | undefined)[];
 }
 
-function short(value: unknown): string {
-  const text = shown(value);
-  return text.length > 24 ? `${text.slice(0, 23)}…` : text;
+async function lookInto(name: string, columns: Column[], signal: AbortSignal): Promise<Found> {
+  const { rows } = await ask({ sql: summarySql(name, columns) }, signal);
+  const summaries = readSummary(rows, columns);
+  const sql = picturesSql(name, columns, summaries);
+  const drawn = sql === undefined ? [] : (await ask({ sql }, signal)).rows;
+  return { columns, summaries, pictures: readPictures(drawn, columns, summaries) };
 }
 
-const bins = 24;
-
-/** The share of each part of a column's range, in a picture as wide as the list. */
-function Histogram({ table, column }: { table: string; column: string }) {
-  const [counts, setCounts] = useState<number[]>([]);
-  useEffect(() => {
-    const controller = new AbortController();
-    const [from, value] = [quoteIdentifier(table), quoteIdentifier(column)];
-    // Equal values are one bin: their range is nothing to divide by.
-    const sql = `WITH b AS (SELECT min(${value})::DOUBLE AS lo, max(${value})::DOUBLE AS hi FROM ${from})
-      SELECT least(${bins - 1}, floor(coalesce((${value}::DOUBLE - lo) / nullif(hi - lo, 0), 0) * ${bins}))::INTEGER AS bin, count(*) AS n
-      FROM ${from}, b WHERE ${value} IS NOT NULL GROUP BY bin`;
-    ask({ sql }, controller.signal).then(
-      ({ rows }) => {
-        const found = new Array<number>(bins).fill(0);
-        for (const { bin, n } of rows) found[Number(bin)] = Number(n);
-        setCounts(found);
-      },
-      // The picture is a help: what is wrong with the table is said elsewhere.
-      () => setCounts([]),
-    );
-    return () => controller.abort();
-  }, [table, column]);
-  const most = Math.max(...counts, 1);
-  if (counts.length === 0) return null;
+function Sample({ name, sample: { columns, rows } }: { name: string; sample: Result }) {
   return (
-    <svg
-      class="histogram"
-      viewBox={`0 0 ${bins} 10`}
-      preserveAspectRatio="none"
-      role="img"
-      aria-label={`values of ${column}`}
+    <section
+      class="sample"
+      aria-label={`sample of ${name}`}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
+      tabIndex={0}
     >
-      {counts.map((n, i) => {
-        const height = (n / most) * 10;
-        return <rect key={i} x={i} y={10 - height} width={0.85} height={height} />;
-      })}
-    </svg>
+      <table>
+        <thead>
+          <tr>
+            {columns.map((column) => (
+              <th key={column.name} scope="col">
+                {column.name}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row, i) => (
+            <tr key={i}>
+              {columns.map((column) => (
+                <td
+                  key={column.name}
+                  class={isNumeric(column.type) ? "number" : ""}
+                  title={shown(row[column.name], column.type)}
+                >
+                  {row[column.name] === null ? "NULL" : short(row[column.name], column.type)}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
   );
 }
 
-/** How far the lake is behind the inbox, as its newest file shows it. */
+function Contents({ summary }: { summary: ColumnSummary | undefined }) {
+  if (summary === undefined) return null;
+  const { range, distinct, nulls, odd } = summary;
+  const said = [
+    range?.map((end) => short(end)).join(" … "),
+    distinct !== undefined && `about ${count(distinct)} different`,
+    nulls > 0 && `${nulls.toFixed(1)} % NULL`,
+    odd > 0 && `${count(odd)} NaN or infinite`,
+  ];
+  return (
+    <>
+      <small>{said.filter(Boolean).join(" · ")}</small>
+      {nulls > 0 && <meter min={0} max={100} value={nulls} aria-label="share of NULL" />}
+    </>
+  );
+}
+
+/** How a column's values are spread, in a picture as wide as the list. */
+function Histogram({ picture }: { picture: Picture | undefined }) {
+  if (picture === undefined || picture.bars.length === 0) return null;
+  const { bars } = picture;
+  const most = Math.max(...bars.map(({ rows }) => rows), 1);
+  return (
+    <>
+      {picture.lengths && <small>lengths:</small>}
+      <svg
+        class="histogram"
+        viewBox={`0 0 ${Math.max(bars.length, 6)} 10`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={told(picture)}
+      >
+        {bars.map(({ label, rows }, i) => {
+          const height = (rows / most) * 10;
+          return (
+            <rect key={i} x={i} y={10 - height} width={0.85} height={height}>
+              {label !== "" && <title>{`${label}: ${count(rows)}`}</title>}
+            </rect>
+          );
+        })}
+      </svg>
+    </>
+  );
+}
+
+/** What a person calls soon. */
+const soonMs = 10 * 60_000;
+
+/**
+ * What is known of the newest file whose rows are there. Of one that still waits nothing is known here. Rows that came much later than
+ * their file may be late, or made anew, or of an old file that came lately: so there are two times, and no word for what is between.
+ */
 export function Freshness({ tables }: { tables: TableSummary[] }) {
   const [newest] = tables
     .flatMap(({ newestSource }) => newestSource ?? [])
     .sort((a, b) => Date.parse(b.modified) - Date.parse(a.modified));
   if (newest === undefined) return null;
   const lag = Math.max(0, Date.parse(newest.queryable) - Date.parse(newest.modified));
+  const there =
+    lag < soonMs ? `its rows ${duration(lag)} later` : `its rows made ${age(newest.queryable)}`;
   return (
-    <small class="freshness" title={newest.key}>
-      newest file {age(newest.modified)}, lag {duration(lag)}
+    <small
+      class="freshness"
+      title={`${newest.key}, written ${newest.modified}; its rows are of ${newest.queryable}. Files that wait are not counted.`}
+    >
+      newest file {age(newest.modified)}, {there}
     </small>
   );
 }
 
 /** What could not be read, with what mends it. */
-export function Rejected({ version }: { version: number }) {
-  const [found, setFound] = useState<RejectionRecord[]>([]);
-  useEffect(() => {
-    rejections().then(setFound, () => setFound([]));
-  }, [version]);
+export function Rejected({ found }: { found: RejectionRecord[] }) {
   if (found.length === 0) return null;
   return (
     <details class="rejected">
       <summary>{plural(found.length, "file")} rejected</summary>
-      <ul>
-        {found.map(({ source, code, message }) => (
-          <li key={source.key}>
-            <b>{source.key}</b> <small>{code}</small>
-            <div>{message}</div>
-          </li>
-        ))}
-      </ul>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
+      <div class="list" tabIndex={0} role="region" aria-label="rejected files">
+        <ul>
+          {found.map(({ source, code, message }) => (
+            <li key={source.key}>
+              <b>{source.key}</b> <small>{code}</small>
+              <div>{message}</div>
+            </li>
+          ))}
+        </ul>
+      </div>
     </details>
   );
 }

@@ -1,5 +1,7 @@
+import diagnostics from "node:diagnostics_channel";
 import { once } from "node:events";
 import fs from "node:fs/promises";
+import type { Server } from "node:http";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
@@ -66,5 +68,44 @@ describe("a pond's server on this machine", () => {
 
     const rest = (await socket.toArray().catch(() => [])) as Buffer[];
     expect(Buffer.concat(rest).length).to.be.below(100_000_000);
+  });
+
+  it("gives a file the time that it takes, and drops who is slow with the head of a request", async () => {
+    const headMs = 200;
+    const patient = await serveLocal(pond, {
+      host: "127.0.0.1",
+      port: 0,
+      names: [],
+      stallMs: 60_000,
+      headMs,
+    });
+    const { host, hostname, port } = new URL(patient.url);
+    const connect = () => net.connect({ host: hostname, port: Number(port) });
+    const servers: Server[] = [];
+    const note = (message: unknown) => servers.push((message as { server: Server }).server);
+    diagnostics.subscribe("http.server.request.start", note);
+    try {
+      const upload = connect();
+      const body = "id\n1\n";
+      upload.write(
+        `PUT /inbox?key=inbox/slow.csv HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${body.length}\r\n\r\n`,
+      );
+      const dawdler = connect();
+      dawdler.write(`GET /health HTTP/1.1\r\nHost: ${host}\r\n`);
+
+      // Both came at the same time, and the one is given up long after the other's head was due.
+      const refused = Buffer.concat((await dawdler.toArray()) as Buffer[]);
+      expect(String(refused)).to.match(/^HTTP\/1\.1 408 /);
+      upload.write(body);
+      await once(upload, "readable");
+      expect(String(upload.read(12))).to.equal("HTTP/1.1 201");
+      upload.destroy();
+
+      // Five minutes are too long to wait for in a test.
+      expect(servers.map(({ requestTimeout }) => requestTimeout)).to.deep.equal([0]);
+    } finally {
+      diagnostics.unsubscribe("http.server.request.start", note);
+      await patient.close();
+    }
   });
 });

@@ -1,145 +1,41 @@
 import { existsSync } from "node:fs";
 import fs from "node:fs/promises";
-import { createRequire } from "node:module";
-import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { expect } from "chai";
-import puppeteer, { type Browser, type ElementHandle, type Page } from "puppeteer-core";
-import { environmentNames } from "../../app/contract.ts";
-import { readSettings } from "../../app/environment.ts";
-import { ingest } from "../../app/flow/ingest.ts";
-import { createHandler as createIngest } from "../../app/functions/ingest.ts";
+import type { ElementHandle, Page } from "puppeteer-core";
 import { readPage } from "../../app/http/page.ts";
-import { createLogger } from "../../app/logger.ts";
-import { openPond, type Pond } from "../../app/pond.ts";
 import { startLocal } from "../../cli/local.ts";
-import { localContext } from "../../cli/local-context.ts";
-import { type LocalServer, serveLocal } from "../../cli/local-server.ts";
-import { watchInbox } from "../../cli/watch-inbox.ts";
-import { buildConsole } from "../../console/build.ts";
+import * as opened from "./open-console.ts";
+import { hostile, type OpenConsole, openConsole, token } from "./open-console.ts";
 
-const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
-  existsSync,
-);
-const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 /** Shown by the documentation. Whoever removes one has it made anew. */
 const pictures = fileURLToPath(new URL("../../docs/images/", import.meta.url));
-const token = "a-token-of-the-console-0123456789";
-const hostile = `<img src=x onerror="window.owned = true"><script>window.owned = true</script>`;
 
 /** A person at a browser, from the first look on. In this order. */
 describe("the console, in Chromium", function () {
   this.timeout(60_000);
+  let started: OpenConsole;
   let folder: string;
-  let pond: Pond;
-  let server: LocalServer;
-  let watcher: Awaited<ReturnType<typeof watchInbox>>;
-  let browser: Browser;
   let page: Page;
-  const violations: string[] = [];
 
   before(async function () {
-    if (chromium === undefined) {
-      process.stderr.write("skipped: there is no Chromium: apt-get install chromium\n");
-      this.skip();
-    }
-    folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
-    const built = path.join(folder, "console");
-    await buildConsole(built);
-    const store = path.join(folder, "pond");
-    const settings = readSettings({
-      [environmentNames.store]: store,
-      [environmentNames.queries]: path.join(folder, "queries"),
-    });
-    pond = await openPond(settings, createLogger({ environment: { LOG_LEVEL: "fatal" } }), {
-      tokens: { tester: token },
-      page: () => readPage(built),
-    });
-    await fs.mkdir(path.join(folder, "queries"));
-    await fs.writeFile(
-      path.join(folder, "queries/late.sql"),
-      '-- Late days.\n-- @param least integer = "11990" The first id\nSELECT count(*) AS n FROM days WHERE id >= $least\n',
-    );
-    const inbox = path.join(store, "inbox");
-    await fs.mkdir(path.join(inbox, "days"), { recursive: true });
-    const days = Array.from({ length: 12_000 }, (_, i) => {
-      const day = new Date(Date.UTC(2000, 0, 1 + (i % 9000))).toISOString().slice(0, 10);
-      return `${i},${day},${i % 7 === 0 ? "" : (i * 37) % 101}`;
-    });
-    await fs.writeFile(path.join(inbox, "days/a.csv"), `id,day,value\n${days.join("\n")}\n`);
-    await fs.writeFile(path.join(inbox, "cells.csv"), `text\n"${hostile.replaceAll('"', '""')}"\n`);
-    await fs.writeFile(path.join(inbox, "broken.csv"), "a,b\n1\n");
-    for (const key of ["days/a.csv", "cells.csv", "broken.csv"]) {
-      await ingest(pond.ingest, `inbox/${key}`);
-    }
-    const open = () => Promise.resolve(pond);
-    const take = createIngest(open);
-    watcher = await watchInbox(
-      store,
-      pond.bucket,
-      (event) => void take(event, localContext("ingest")),
-      (error) => violations.push(String(error)),
-    );
-    server = await serveLocal(pond, { host: "127.0.0.1", port: 0, names: [], stallMs: 60_000 });
-    browser = await puppeteer.launch({
-      executablePath: chromium,
-      userDataDir: path.join(folder, "profile"),
-      args: [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-first-run",
-      ],
-    });
-    page = await browser.newPage();
-    await page.setViewport({ width: 1280, height: 800 });
-    // What the page's own policy refuses, or a script throws, is a fault wherever it is.
-    page.on("console", (message) => {
-      // What a test has it meet, the browser tells, too.
-      const expected = /status of 4\d\d|ERR_INTERNET_DISCONNECTED/;
-      if (message.type() === "error" && !expected.test(message.text())) {
-        violations.push(message.text());
-      }
-    });
-    page.on("pageerror", (error) => violations.push(String(error)));
+    const found = await openConsole();
+    if (found === undefined) this.skip();
+    started = found;
+    ({ folder, page } = found);
   });
-  after(async () => {
-    await browser?.close();
-    await watcher?.close();
-    await server?.close();
-    await pond?.close();
-    if (folder !== undefined) await fs.rm(folder, { recursive: true, force: true });
-  });
+  after(() => started?.close());
 
-  const said = async (selector: string) =>
-    await page.$$eval(selector, (found) => found.map((one) => one.textContent ?? ""));
-  const sql = async (text: string) => {
-    await page.focus(".cm-content");
-    await page.keyboard.down("Control");
-    await page.keyboard.press("a");
-    await page.keyboard.up("Control");
-    await page.keyboard.sendCharacter(text);
-    await page.keyboard.down("Control");
-    await page.keyboard.press("Enter");
-    await page.keyboard.up("Control");
-  };
-  const status = (pattern: string) =>
-    page.waitForFunction(
-      (wanted: string) =>
-        [...document.querySelectorAll("[role=status]")].some((one) =>
-          new RegExp(wanted).test(one.textContent ?? ""),
-        ),
-      {},
-      pattern,
-    );
+  const said = (selector: string) => opened.said(page, selector);
+  const sql = (text: string) => opened.sql(page, text);
+  const status = (pattern: string) => opened.status(page, pattern);
+  const drop = (...files: { name: string; text: string }[]) => opened.drop(page, ...files);
+  const upload = (pattern: string) => opened.shows(page, ".uploads li:first-child", pattern);
 
   it("asks for a token once, and keeps it for this tab", async () => {
-    await page.goto(server.url);
+    await page.goto(started.url);
     await page.waitForSelector(".token input");
     await page.type(".token input", token);
     await page.keyboard.press("Enter");
@@ -193,12 +89,14 @@ describe("the console, in Chromium", function () {
     expect(await page.$eval(".chart select", (one) => one.value)).to.equal("line");
 
     const link = await page.evaluate(() => location.href);
-    const other = await browser.newPage();
+    const other = await started.browser.newPage();
     await other.goto(link);
-    // Another tab asks for the token, and goes on where the link leads.
+    // Another tab asks for the token, and whether to go where the link leads.
     await other.waitForSelector(".token input");
     await other.type(".token input", token);
     await other.keyboard.press("Enter");
+    await other.waitForSelector(".tables li");
+    await other.click(".notice button");
     await other.waitForSelector(".plot canvas");
     expect(await other.$eval(".cm-content", (one) => one.textContent)).to.contain("avg(value)");
     await other.close();
@@ -244,27 +142,6 @@ describe("the console, in Chromium", function () {
     expect((await said(".rejected li")).join()).to.contain("inbox/broken.csv");
   });
 
-  /** As a person drops files on the page: by the browser's own drag. */
-  const drop = async (...files: { name: string; text: string }[]) => {
-    await page.evaluate((given) => {
-      const dragged = new DataTransfer();
-      for (const { name, text } of given) dragged.items.add(new File([text], name));
-      const target = document.querySelector(".cm-content") as Element;
-      for (const type of ["dragover", "drop"]) {
-        target.dispatchEvent(
-          new DragEvent(type, { dataTransfer: dragged, bubbles: true, cancelable: true }),
-        );
-      }
-    }, files);
-  };
-  const upload = (pattern: string) =>
-    page.waitForFunction(
-      (wanted: string) =>
-        new RegExp(wanted, "s").test(document.querySelector(".uploads li")?.textContent ?? ""),
-      {},
-      pattern,
-    );
-
   it("takes a file that is dropped on it, and says when its rows are there", async () => {
     const before = await said(".cm-content");
     await drop({ name: "dropped.csv", text: "id,name\n1,Ann\n2,Bo\n" });
@@ -272,7 +149,7 @@ describe("the console, in Chromium", function () {
 
     expect(await said(".cm-content"), "the editor took nothing of it").to.deep.equal(before);
     expect(await said(".table b")).to.include("dropped");
-    expect((await said(".freshness")).join()).to.match(/newest file just now, lag/);
+    expect((await said(".freshness")).join()).to.match(/newest file just now, its rows/);
     await sql("FROM dropped");
     await status("2 rows");
   });
@@ -343,26 +220,6 @@ describe("the console, in Chromium", function () {
     }
   });
 
-  it("can be used by the keyboard alone", async () => {
-    await page.goto(server.url);
-    await page.waitForSelector(".tables li");
-    const reached = new Set<string>();
-    for (let i = 0; i < 40; i += 1) {
-      await page.keyboard.press("Tab");
-      reached.add(
-        await page.evaluate(
-          () =>
-            `${document.activeElement?.className} ${document.activeElement?.textContent?.slice(0, 20)}`,
-        ),
-      );
-    }
-    const all = [...reached].join("\n");
-    // Into the editor, and out of it again.
-    expect(all).to.match(/cm-content/);
-    expect(all).to.match(/run Run/);
-    expect(all).to.match(/table days/);
-  });
-
   for (const scheme of ["light", "dark"]) {
     it(`has nothing that axe finds, in ${scheme}, wide and as on a phone`, async () => {
       await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
@@ -370,18 +227,7 @@ describe("the console, in Chromium", function () {
       await status("20 rows");
       for (const width of [1280, 390]) {
         await page.setViewport({ width, height: 800 });
-        const client = await page.createCDPSession();
-        await client.send("Runtime.evaluate", { expression: await fs.readFile(axe, "utf8") });
-        const found = await page.evaluate(async () => {
-          const { violations: all } = await (
-            window as unknown as {
-              axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
-            }
-          ).axe.run();
-          return all.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
-        });
-        await client.detach();
-        expect(found, `${width}`).to.deep.equal([]);
+        expect(await opened.axeFinds(page), `${width}`).to.deep.equal([]);
         // Nothing wider than the screen but what scrolls by itself.
         expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.equal(width);
       }
@@ -439,14 +285,14 @@ describe("the console, in Chromium", function () {
 
   it("is under 400 kB, packed", async () => {
     const { html, files } = await readPage(path.join(folder, "console"));
-    const parts = [Buffer.from(html), ...[...files.values()].map(({ content }) => content)];
+    const parts = [gzipSync(html), ...[...files.values()].map(({ packed }) => packed)];
 
     expect(files.size).to.equal(2);
-    const bytes = parts.reduce((sum, part) => sum + gzipSync(part).length, 0);
+    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
     expect(bytes).to.be.within(50_000, 400_000);
   });
 
   it("broke no rule of its own, and threw nothing", () => {
-    expect(violations).to.deep.equal([]);
+    expect(started.violations).to.deep.equal([]);
   });
 });

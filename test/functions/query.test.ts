@@ -1,12 +1,13 @@
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { gzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { expect } from "chai";
 import { environmentNames } from "../../app/contract.ts";
 import { readSettings } from "../../app/environment.ts";
 import { ingest } from "../../app/flow/ingest.ts";
 import { createHandler } from "../../app/functions/query.ts";
+import type { PageFile } from "../../app/http/page.ts";
 import { createLogger } from "../../app/logger.ts";
 import { openPond, type Pond } from "../../app/pond.ts";
 import { localContext } from "../../cli/local-context.ts";
@@ -36,7 +37,13 @@ describe("the query function behind API Gateway's signatures", () => {
     // Nothing on the terminal; what is logged can still be read.
     for (const transport of logger.transports) transport.silent = true;
     logger.on("data", (line: Record<string, unknown>) => logged.push(line));
-    pond = await openPond(settings, logger);
+    const [content, packed] = ["1", gzipSync("1")].map((one) => new Uint8Array(Buffer.from(one)));
+    pond = await openPond(settings, logger, {
+      page: async () => ({
+        html: "",
+        files: new Map([["main-1.js", { type: "text/javascript", content, packed } as PageFile]]),
+      }),
+    });
   });
   after(async () => {
     await pond.close();
@@ -101,6 +108,18 @@ describe("the query function behind API Gateway's signatures", () => {
     ]) {
       expect(await ask(given)).to.include({ statusCode: 401 });
     }
+  });
+
+  it("hands a file of the console over packed, as Base64", async () => {
+    const answer = await ask({
+      path: "/console/main-1.js",
+      headers: { "accept-encoding": "gzip, br" },
+      authorizer: signed,
+    });
+
+    expect(answer.isBase64Encoded).to.equal(true);
+    expect(answer.headers).to.include({ "content-encoding": "gzip", vary: "accept-encoding" });
+    expect(String(gunzipSync(Buffer.from(answer.body, "base64")))).to.equal("1");
   });
 
   it("reads a body that is packed, and comes as Base64", async () => {

@@ -2,7 +2,7 @@ import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { PassThrough } from "node:stream";
-import { gzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { expect } from "chai";
 import winston from "winston";
@@ -621,11 +621,14 @@ describe("the HTTP routes", () => {
     before(async () => {
       const settings = readSettings({ [environmentNames.store]: path.join(folder, "pond") });
       const script = new TextEncoder().encode("1");
+      const gzipped = new Uint8Array(gzipSync("1"));
       paged = await openPond(settings, logger, {
         tokens: { alice: "a-token" },
         page: async () => ({
           html: '<meta content="{nonce}">',
-          files: new Map([["main-1.js", { type: "text/javascript", content: script }]]),
+          files: new Map([
+            ["main-1.js", { type: "text/javascript", content: script, packed: gzipped }],
+          ]),
         }),
       });
     });
@@ -652,6 +655,24 @@ describe("the HTTP routes", () => {
       for (const name of ["main-2.js", "..%2fpackage.json", "__proto__"]) {
         await problem(paged.http.request(`/console/${name}`), 404, "not-found");
       }
+    });
+
+    it("sends its files packed to whoever takes that", async () => {
+      const sent = async (accepted: string) => {
+        const headers = { "accept-encoding": accepted };
+        const { headers: got } = await paged.http.request("/console/main-1.js", { headers });
+        expect(got.get("vary"), accepted).to.equal("accept-encoding");
+        return got.get("content-encoding");
+      };
+      for (const accepted of ["gzip, deflate, br, zstd", "br;q=1.0, gzip;q=0.8, *;q=0.1"]) {
+        expect(await sent(accepted), accepted).to.equal("gzip");
+      }
+      for (const accepted of ["", "br", "gzip;q=0", "identity, gzip;q=0.000"]) {
+        expect(await sent(accepted), accepted).to.equal(null);
+      }
+      const headers = { "accept-encoding": "gzip" };
+      const file = await paged.http.request("/console/main-1.js", { headers });
+      expect(String(gunzipSync(await file.arrayBuffer()))).to.equal("1");
     });
 
     it("is not what a program gets, which needs a token", async () => {

@@ -1,0 +1,200 @@
+import { existsSync } from "node:fs";
+import fs from "node:fs/promises";
+import { createRequire } from "node:module";
+import os from "node:os";
+import path from "node:path";
+import puppeteer, { type Browser, type Page } from "puppeteer-core";
+import { environmentNames } from "../../app/contract.ts";
+import { readSettings } from "../../app/environment.ts";
+import { ingest } from "../../app/flow/ingest.ts";
+import { createHandler as createIngest } from "../../app/functions/ingest.ts";
+import { readPage } from "../../app/http/page.ts";
+import { createLogger } from "../../app/logger.ts";
+import { openPond } from "../../app/pond.ts";
+import { localContext } from "../../cli/local-context.ts";
+import { serveLocal } from "../../cli/local-server.ts";
+import { watchInbox } from "../../cli/watch-inbox.ts";
+import { buildConsole } from "../../console/build.ts";
+
+const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
+  existsSync,
+);
+const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+export const token = "a-token-of-the-console-0123456789";
+export const hostile = `<img src=x onerror="window.owned = true"><script>window.owned = true</script>`;
+
+/** A pond on this machine that asks for a token, and a browser. */
+export interface OpenConsole {
+  url: string;
+  /** Has the page as it was built, under `console`, and saved queries, under `queries`. */
+  folder: string;
+  browser: Browser;
+  page: Page;
+  /** What the page's own policy refused, or a script threw. */
+  violations: string[];
+  close(): Promise<void>;
+}
+
+/** @returns undefined where there is no Chromium */
+export async function openConsole(): Promise<OpenConsole | undefined> {
+  if (chromium === undefined) {
+    process.stderr.write("skipped: there is no Chromium: apt-get install chromium\n");
+    return undefined;
+  }
+  const folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
+  const ends: (() => Promise<unknown>)[] = [() => fs.rm(folder, { recursive: true, force: true })];
+  const close = async () => {
+    for (const end of ends.splice(0)) await end();
+  };
+  try {
+    const violations: string[] = [];
+    const built = path.join(folder, "console");
+    await buildConsole(built);
+    const store = path.join(folder, "pond");
+    const settings = readSettings({
+      [environmentNames.store]: store,
+      [environmentNames.queries]: path.join(folder, "queries"),
+    });
+    const pond = await openPond(settings, createLogger({ environment: { LOG_LEVEL: "fatal" } }), {
+      tokens: { tester: token },
+      page: () => readPage(built),
+    });
+    ends.unshift(() => pond.close());
+    await fs.mkdir(path.join(folder, "queries"));
+    await fs.writeFile(
+      path.join(folder, "queries/late.sql"),
+      '-- Late days.\n-- @param least integer = "11990" The first id\nSELECT count(*) AS n FROM days WHERE id >= $least\n',
+    );
+    const inbox = path.join(store, "inbox");
+    await fs.mkdir(path.join(inbox, "days"), { recursive: true });
+    const days = Array.from({ length: 12_000 }, (_, i) => {
+      const day = new Date(Date.UTC(2000, 0, 1 + (i % 9000))).toISOString().slice(0, 10);
+      return `${i},${day},${i % 7 === 0 ? "" : (i * 37) % 101}`;
+    });
+    await fs.writeFile(path.join(inbox, "days/a.csv"), `id,day,value\n${days.join("\n")}\n`);
+    await fs.writeFile(path.join(inbox, "cells.csv"), `text\n"${hostile.replaceAll('"', '""')}"\n`);
+    await fs.writeFile(path.join(inbox, "broken.csv"), "a,b\n1\n");
+    for (const key of ["days/a.csv", "cells.csv", "broken.csv"]) {
+      await ingest(pond.ingest, `inbox/${key}`);
+    }
+    const take = createIngest(() => Promise.resolve(pond));
+    const watcher = await watchInbox(
+      store,
+      pond.bucket,
+      (event) => void take(event, localContext("ingest")),
+      (error) => violations.push(String(error)),
+    );
+    ends.unshift(() => watcher.close());
+    const options = { host: "127.0.0.1", port: 0, names: [], stallMs: 60_000 };
+    const server = await serveLocal(pond, options);
+    ends.splice(1, 0, () => server.close());
+    const browser = await puppeteer.launch({
+      executablePath: chromium,
+      userDataDir: path.join(folder, "profile"),
+      args: [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+      ],
+    });
+    ends.unshift(() => browser.close());
+    const page = await browser.newPage();
+    await page.setViewport({ width: 1280, height: 800 });
+    note(page, violations);
+    return { url: server.url, folder, browser, page, violations, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** What the page's own policy refuses, or a script throws, is a fault wherever it is. */
+export function note(page: Page, violations: string[]): void {
+  page.on("console", (message) => {
+    // What a test has it meet, the browser tells, too.
+    const expected = /status of (4\d\d|503)|ERR_INTERNET_DISCONNECTED/;
+    if (message.type() === "error" && !expected.test(message.text())) {
+      violations.push(message.text());
+    }
+  });
+  page.on("pageerror", (error) => violations.push(String(error)));
+}
+
+export async function said(page: Page, selector: string): Promise<string[]> {
+  return await page.$$eval(selector, (found) => found.map((one) => one.textContent ?? ""));
+}
+
+export async function press(
+  page: Page,
+  modifier: "Control" | "Shift",
+  key: "a" | "Enter" | "End" | "Tab",
+) {
+  await page.keyboard.down(modifier);
+  await page.keyboard.press(key);
+  await page.keyboard.up(modifier);
+}
+
+/** Writes SQL in place of what the editor has. */
+export async function write(page: Page, text: string): Promise<void> {
+  await page.focus(".cm-content");
+  await press(page, "Control", "a");
+  await page.keyboard.sendCharacter(text);
+}
+
+/** Writes SQL, and runs it. */
+export async function sql(page: Page, text: string): Promise<void> {
+  await write(page, text);
+  await press(page, "Control", "Enter");
+}
+
+/** Waits for a text. */
+export async function shows(page: Page, selector: string, pattern: string): Promise<void> {
+  await page.waitForFunction(
+    (where: string, wanted: string) =>
+      [...document.querySelectorAll(where)].some((one) =>
+        new RegExp(wanted, "s").test(one.textContent ?? ""),
+      ),
+    {},
+    selector,
+    pattern,
+  );
+}
+
+export async function status(page: Page, pattern: string): Promise<void> {
+  await shows(page, "[role=status]", pattern);
+}
+
+/** As a person drops files on the page: by the browser's own drag. */
+export async function drop(page: Page, ...files: { name: string; text: string }[]): Promise<void> {
+  await page.evaluate((given) => {
+    const dragged = new DataTransfer();
+    for (const { name, text } of given) dragged.items.add(new File([text], name));
+    const target = document.querySelector(".cm-content") as Element;
+    for (const type of ["dragover", "drop"]) {
+      target.dispatchEvent(
+        new DragEvent(type, { dataTransfer: dragged, bubbles: true, cancelable: true }),
+      );
+    }
+  }, files);
+}
+
+/** What axe finds on the page as it is. */
+export async function axeFinds(page: Page): Promise<string[]> {
+  const client = await page.createCDPSession();
+  await client.send("Runtime.evaluate", { expression: await fs.readFile(axe, "utf8") });
+  const found = await page.evaluate(async () => {
+    const { violations: all } = await (
+      window as unknown as {
+        axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
+      }
+    ).axe.run();
+    return all.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
+  });
+  await client.detach();
+  return found;
+}
