@@ -1,5 +1,6 @@
 import fs from "node:fs";
 import type { IncomingMessage } from "node:http";
+import path from "node:path";
 import { Transform } from "node:stream";
 import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
@@ -13,6 +14,7 @@ import { send } from "./request.ts";
 import { interruption } from "./steps.ts";
 import {
   askTarget,
+  type Problem,
   refusal,
   type Target,
   type TargetOptions,
@@ -92,7 +94,7 @@ interrupted.`,
 
 /** One value; those before it stay. */
 function readParameter(given: string, before: QueryOptions["param"]): QueryOptions["param"] {
-  const [, name, value = ""] = /^(?:([A-Za-z_]\w*)=)?(.*)$/s.exec(given) ?? [];
+  const [, name, value = ""] = /^(?:(\d+|[A-Za-z_]\w*)=)?(.*)$/s.exec(given) ?? [];
   return [...before, [name, parsedValue(value)]];
 }
 
@@ -118,8 +120,24 @@ function parametersOf(given: QueryOptions["param"]): Value[] | Record<string, Va
 
 function formatOf({ format, output }: QueryOptions): QueryFormat {
   if (format !== undefined) return format;
-  const ending = /\.([a-z]+)$/i.exec(output ?? "")?.[1]?.toLowerCase();
-  return formatNames.find((name) => name === ending) ?? "csv";
+  const ending = path.extname(output ?? "").slice(1);
+  if (ending === "") return "csv";
+  const named = formatNames.find((name) => name === ending.toLowerCase());
+  if (named !== undefined) return named;
+  const known = formatNames.map((name) => `.${name}`).join(", ");
+  throw new UsageError(`--output ${output}: .${ending} is none of ${known}; or say --format`);
+}
+
+/** What the SQL wants, as this command takes it. */
+function howToGive({ missing, unknown, detail }: Problem): string {
+  if (!Array.isArray(missing) || !Array.isArray(unknown)) return detail;
+  const list = (names: string[]) => names.map((name) => `$${name}`).join(", ");
+  const problems = [
+    ...(missing.length === 0 ? [] : [`no value for ${list(missing)}`]),
+    ...(unknown.length === 0 ? [] : [`the SQL has no ${list(unknown)}`]),
+  ];
+  const give = missing.map((name) => `-p ${name}=<value>`).join(" ");
+  return `${problems.join("; ")}${give === "" ? "" : `: ${give}`}`;
 }
 
 interface Reply {
@@ -139,7 +157,10 @@ async function ask(
   format: QueryFormat,
   signal: AbortSignal,
 ): Promise<Reply> {
-  const answer = await askTarget(target, `/query?format=${format}`, { body, signal });
+  const answer = await askTarget(target, `/query?format=${format}`, {
+    load: { json: body },
+    signal,
+  });
   const { "x-millpond-rows": rows, "x-millpond-elapsed": elapsed } = answer.headers;
   const found = { rows: String(rows ?? "0"), elapsed: String(elapsed ?? "0") };
   const { location } = answer.headers;
@@ -158,7 +179,7 @@ async function ask(
   if (answer.statusCode === 200) {
     return { body: answer, ...found, bytes: lengthOf(answer), large: false };
   }
-  throw await refusal(answer);
+  throw await refusal(answer, target, { "parameters-invalid": howToGive });
 }
 
 function lengthOf({ headers }: IncomingMessage): number | undefined {

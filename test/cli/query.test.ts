@@ -54,9 +54,41 @@ describe("millpond query", () => {
       { input: "SELECT $1 AS a, $2 AS b, $3 AS c, $4 AS d, $5 AS e" },
     );
     const byName = await query(["-p", "n=Ann", "SELECT id FROM people WHERE name = $n"]);
+    const byNumber = await query(["-p", "2=b", "-p", '1="a=b"', "SELECT $1 AS a, $2 AS b"]);
 
     expect(byPlace.stdout).to.equal('{"a":1,"b":"1","c":true,"d":"x y","e":null}\n');
     expect(byName.stdout).to.equal("id\n1\n");
+    expect(byNumber.stdout).to.equal("a,b\na=b,b\n");
+  });
+
+  it("says how to give a value that is missing", async () => {
+    const missing = await query(["SELECT $1, $2", "-p", "1"]);
+    const misnamed = await query(["SELECT $state", "-p", "stat=AK"]);
+    const one = await query(["SELECT 1", "-p", "1"]);
+
+    expect(missing.stderr).to.contain("no value for $2: -p 2=<value> (parameters-invalid)");
+    expect(misnamed.stderr).to.contain(
+      "no value for $state; the SQL has no $stat: -p state=<value> (parameters-invalid)",
+    );
+    expect(one.stderr).to.contain("the SQL has no $1 (parameters-invalid)");
+  });
+
+  it("writes no file whose ending it does not know, but as it is told", async () => {
+    const file = path.join(folder, "answer.xlsx");
+    const unknown = await query(["SELECT 1 AS a", "--output", file]);
+    const told = await query([
+      "SELECT 1 AS a",
+      "--output",
+      path.join(folder, "a.txt"),
+      "-f",
+      "csv",
+    ]);
+
+    expect(unknown.stderr).to.contain(".xlsx is none of .json, .ndjson, .csv, .parquet");
+    expect([unknown.code, told.code]).to.deep.equal([2, 0]);
+    expect(await fs.readdir(folder))
+      .to.include("a.txt")
+      .and.not.include("answer.xlsx");
   });
 
   it("writes a file as its name ends, whole or not at all", async () => {
@@ -81,8 +113,8 @@ describe("millpond query", () => {
     const mixed = await query(["-p", "1", "-p", "a=1", "SELECT $a"]);
     const empty = await query([], { input: " " });
 
-    expect(sql.stderr).to.match(/^error: Binder Error: .*nope.*LINE 1: .*\(sql-invalid\)\n$/s);
-    expect(stranger.stderr).to.match(/send a token: .*\(unauthorized\)/);
+    expect(sql.stderr).to.match(/^error: Binder Error: .*nope.*LINE 1: .*\^\n\(sql-invalid\)\n$/s);
+    expect(stranger.stderr).to.match(/asks for a token: .*MILLPOND_TOKEN \(unauthorized\)/);
     expect(nobody.stderr).to.match(/^error: http:\/\/127\.0\.0\.1:1 does not answer: .*npm start/);
     expect(mixed.stderr).to.contain("either values, or name=value");
     expect(empty.stderr).to.contain("which SQL?");
