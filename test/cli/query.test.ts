@@ -4,6 +4,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
+import { Readable } from "node:stream";
 import { expect } from "chai";
 import { environmentNames } from "../../app/contract.ts";
 import { readSettings } from "../../app/environment.ts";
@@ -11,6 +12,7 @@ import { ingest } from "../../app/flow/ingest.ts";
 import { createLogger } from "../../app/logger.ts";
 import { openPond, type Pond } from "../../app/pond.ts";
 import { type LocalServer, serveLocal } from "../../cli/local-server.ts";
+import { readSql } from "../../cli/query.ts";
 import { type CliOptions, runCli } from "../run-cli.ts";
 
 describe("millpond query", () => {
@@ -120,6 +122,33 @@ describe("millpond query", () => {
     expect(empty.stderr).to.contain("which SQL?");
     const codes = [sql, stranger, nobody, mixed, empty].map(({ code }) => code);
     expect(codes).to.deep.equal([1, 1, 1, 2, 2]);
+  });
+
+  it("shows a table also where nobody watches, if told so, but writes none to a file", async () => {
+    const { stdout } = await query(["FROM people ORDER BY id", "--format", "table"]);
+    const file = await query(["FROM people", "-f", "table", "--output", path.join(folder, "x")]);
+
+    expect(stdout.split("\n").slice(1, 5)).to.deep.equal([
+      "│ id │ name │",
+      "├────┼──────┤",
+      "│  1 │ Ann  │",
+      "│  2 │ NULL │",
+    ]);
+    expect([file.code, file.stderr]).to.deep.equal([
+      2,
+      "error: --format table is for reading, and --output for files: give one\n",
+    ]);
+  });
+
+  it("asks for SQL where somebody is to type it", async () => {
+    const aside: string[] = [];
+    const say = { write: (said: string) => aside.push(said) };
+    const typed = Object.assign(Readable.from(["SELECT 1"]), { isTTY: true });
+
+    expect(await readSql(undefined, typed, say)).to.equal("SELECT 1");
+    expect(await readSql("-", Readable.from(["SELECT 2"]), say)).to.equal("SELECT 2");
+    expect(await readSql("SELECT 3", typed, say)).to.equal("SELECT 3");
+    expect(aside.join("")).to.match(/^which SQL\?.*Ctrl-D.*\n$/);
   });
 
   it("ends at Ctrl-C, and leaves whom it asked", async () => {
