@@ -79,16 +79,61 @@ export async function docker(
   return Buffer.concat(written).toString("utf8");
 }
 
-/** @throws MillpondError `docker-missing`, or `docker-unreachable` where its daemon does not answer */
-export async function requireDocker(): Promise<void> {
-  const ask = ["version", "--format", "{{.Server.Version}}"];
-  await docker(ask, { show: false, quiet: true }).catch((error: MillpondError) => {
-    if (error.code !== "docker") throw error;
+/**
+ * @returns the daemon's version
+ * @throws MillpondError `docker-missing`, or `docker-unreachable` where its daemon does not answer
+ */
+export async function requireDocker(): Promise<string> {
+  const said = await asked(
+    ["version", "--format", "{{.Server.Version}}"],
+    "docker-unreachable",
+    (reason) => `Docker's daemon can't be reached: ${reason}`,
+  );
+  return said.trim();
+}
+
+/** Docker's first version whose own builder knows both `ADD --checksum` and named contexts. */
+const leastDocker = 25;
+
+/**
+ * Also that images can be built.
+ * @param builder of buildx's @default - the one that it uses
+ * @returns the daemon's version
+ * @throws MillpondError as `requireDocker`, and `docker-builder` where there is no builder, or one that is too old
+ */
+export async function requireBuilder(builder?: string): Promise<string> {
+  const version = await requireDocker();
+  const needed = `the image takes Docker ${leastDocker} or newer with buildx`;
+  await asked(
+    ["buildx", "version"],
+    "docker-builder",
+    () => `there is no docker buildx: ${needed}`,
+  );
+  const inspect = ["buildx", "inspect", ...(builder === undefined ? [] : [builder])];
+  const said = await asked(
+    inspect,
+    "docker-builder",
+    (reason) => `docker buildx has no builder that answers: ${reason}`,
+  );
+  // Any other driver brings a builder of its own, whatever Docker's version.
+  if (/^Driver:\s*docker$/m.test(said) && Number.parseInt(version, 10) < leastDocker) {
     throw new MillpondError(
-      "docker-unreachable",
-      `Docker's daemon can't be reached: ${error.message}`,
-      { cause: error },
+      "docker-builder",
+      `this is Docker ${version}: ${needed}, or a builder of its own, which docker buildx create --use makes`,
     );
+  }
+  return version;
+}
+
+/** What it says. @throws MillpondError of that code where it fails */
+async function asked(
+  args: readonly string[],
+  code: string,
+  problem: (reason: string) => string,
+): Promise<string> {
+  return await docker(args, { show: false, quiet: true }).catch((error: MillpondError) => {
+    if (error.code !== "docker") throw error;
+    throw new MillpondError(code, problem(error.message), { cause: error });
   });
 }
 

@@ -15,7 +15,7 @@ import {
   handlerOf,
 } from "../app/contract.ts";
 import { MillpondError } from "../app/errors.ts";
-import { docker, requireDocker } from "./docker.ts";
+import { docker, requireBuilder, requireDocker } from "./docker.ts";
 import { freePort } from "./free-port.ts";
 import { type NamedStore, namedStore } from "./named-store.ts";
 import { endingSignals } from "./signals.ts";
@@ -150,7 +150,7 @@ export async function buildImage(
   { tag = tagOf(architecture), builder, buildContext = [], cache = true }: BuildOptions = {},
 ): Promise<string> {
   for (const context of buildContext) await checkContext(context);
-  await requireDocker();
+  await requireBuilder(builder);
   // As npm knows it, or Node.
   const certificate = process.env["npm_config_cafile"] ?? process.env["NODE_EXTRA_CA_CERTS"];
   await docker(

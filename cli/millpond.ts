@@ -10,6 +10,7 @@ import { UsageError } from "./usage-error.ts";
 const program = new Command("millpond")
   .description("Files dropped in a folder or a bucket become tables; SQL over HTTP reads them.")
   .version(version)
+  .configureHelp({ commandUsage: usageOf })
   // One line, as other errors are.
   .configureOutput({
     outputError: (text, write) =>
@@ -59,6 +60,12 @@ try {
   await program.parseAsync();
 } catch (error) {
   process.exitCode = report(error);
+}
+
+/** As people call it: whatever their own Node is, npm's scripts have one that runs TypeScript. */
+function usageOf(command: Command): string {
+  if (command.parent === null) return "npm run <command> -- [options]";
+  return `npm run ${command.name().replace("image-run", "image:run")} -- ${command.usage()}`;
 }
 
 function report(error: unknown): number {

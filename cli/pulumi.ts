@@ -1,4 +1,6 @@
 import { spawn } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { MillpondError } from "../app/errors.ts";
 
@@ -21,14 +23,43 @@ export interface PulumiRun {
 }
 
 /**
- * Runs Pulumi's command line on this project. npm's scripts find the package `pulumi`, which is the official one.
+ * Pulumi's command line: the one that a person has installed, before the package `pulumi` of this project. npm's scripts have the
+ * folders of packages first on their PATH, and that package has to fetch Pulumi when it first runs.
+ * @throws MillpondError `pulumi-missing` where there is none
+ */
+export function findPulumi(searched = process.env["PATH"] ?? ""): string {
+  const folders = searched.split(path.delimiter).filter((folder) => folder !== "");
+  const ofPackages = (folder: string) => /[\\/]node_modules[\\/]\.bin[\\/]?$/.test(folder);
+  const ordered = [
+    ...folders.filter((folder) => !ofPackages(folder)),
+    ...folders.filter(ofPackages),
+  ];
+  const found = ordered.map((folder) => path.join(folder, "pulumi")).find(isProgram);
+  if (found !== undefined) return found;
+  throw new MillpondError(
+    "pulumi-missing",
+    "there is no pulumi on the PATH: npm ci brings it to npm's scripts; see https://www.pulumi.com/docs/install/",
+  );
+}
+
+function isProgram(file: string): boolean {
+  try {
+    fs.accessSync(file, fs.constants.X_OK);
+    return fs.statSync(file).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Runs Pulumi's command line on this project.
  * @throws MillpondError `pulumi-missing` where there is none
  */
 export async function runPulumi(
   args: readonly string[],
   { environment = {}, stopped }: PulumiOptions = {},
 ): Promise<PulumiRun> {
-  const child = spawn("pulumi", [...args, "--non-interactive"], {
+  const child = spawn(findPulumi(), [...args, "--non-interactive"], {
     cwd: root,
     env: { ...process.env, ...environment, PULUMI_SKIP_UPDATE_CHECK: "true" },
     stdio: ["ignore", "pipe", "pipe"],
@@ -47,17 +78,10 @@ export async function runPulumi(
   };
   stopped?.addEventListener("abort", stop, { once: true });
   const code = await new Promise<number | null>((resolve, reject) => {
-    child.once("error", () => reject(missing()));
+    child.once("error", reject);
     child.once("close", resolve);
   }).finally(() => stopped?.removeEventListener("abort", stop));
   return { code, ...written };
-}
-
-function missing(): MillpondError {
-  return new MillpondError(
-    "pulumi-missing",
-    "there is no pulumi on the PATH: npm ci brings it to npm's scripts; see https://www.pulumi.com/docs/install/",
-  );
 }
 
 /**
@@ -65,12 +89,12 @@ function missing(): MillpondError {
  * @returns its exit code
  */
 export async function showPulumi(args: readonly string[]): Promise<number | null> {
-  const child = spawn("pulumi", args, { cwd: root, stdio: "inherit" });
+  const child = spawn(findPulumi(), args, { cwd: root, stdio: "inherit" });
   // Ctrl-C goes to it, too, and it ends in good order by itself.
   const wait = () => {};
   process.on("SIGINT", wait);
   return await new Promise<number | null>((resolve, reject) => {
-    child.once("error", () => reject(missing()));
+    child.once("error", reject);
     child.once("close", resolve);
   }).finally(() => process.removeListener("SIGINT", wait));
 }
@@ -87,8 +111,22 @@ export async function pulumi(
 export function succeeded(args: readonly string[], { code, stdout, stderr }: PulumiRun): string {
   if (code === 0) return stdout;
   const said = (planErrors(stdout) ?? (stderr.trim() || stdout.trim())).replace(/^error: /, "");
-  throw new MillpondError("pulumi", `pulumi ${args.slice(0, 2).join(" ")}: ${said}`);
+  const advice = remedies.find(([sign]) => sign.test(said))?.[1];
+  const what = `pulumi ${args.slice(0, 2).join(" ")}: ${said}`;
+  throw new MillpondError("pulumi", advice === undefined ? what : `${what}; ${advice}`);
 }
+
+/** What Pulumi does not say of what it lacks. */
+const remedies: readonly [RegExp, string][] = [
+  [
+    /no stack named/,
+    "pulumi stack ls lists those of the backend that you are logged in to (pulumi whoami -v); pulumi stack init makes one",
+  ],
+  [
+    /PULUMI_ACCESS_TOKEN must be set/,
+    "that is for Pulumi's own service; log in to where the stack's state is: pulumi login --local, or pulumi login s3://<bucket>",
+  ],
+];
 
 /** What `preview --json` found wrong, of all that it says. Undefined where it says nothing of the kind, or was stopped half-way. */
 function planErrors(stdout: string): string | undefined {

@@ -1,25 +1,31 @@
 import { createHash, randomBytes } from "node:crypto";
 import fs from "node:fs";
 import fsp from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
 import path from "node:path";
-import { Transform } from "node:stream";
-import { json } from "node:stream/consumers";
+import { Readable, Transform } from "node:stream";
+import { json, text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { HeadObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
-import { Command } from "commander";
-import { prefixes } from "../app/contract.ts";
+import { Command, Option } from "commander";
+import { environmentNames, prefixes } from "../app/contract.ts";
 import { MillpondError, messageOf } from "../app/errors.ts";
+import { Uploads } from "../app/flow/uploads.ts";
 import type { RejectionRecord } from "../app/lake/rejection.ts";
-import type { SourceOutcome } from "../app/lake/reports.ts";
+import type { Offer, SourceOutcome } from "../app/lake/reports.ts";
 import { parseSourceKey } from "../app/lake/source-key.ts";
+import { FolderStore } from "../app/store/folder-store.ts";
 import { awsError } from "./aws-error.ts";
-import { storeFor } from "./named-store.ts";
+import type { DeployedStack } from "./deployed-stack.ts";
+import { namedStore } from "./named-store.ts";
 import { progressBar } from "./progress.ts";
+import { send } from "./request.ts";
 import { eventually, interruption } from "./steps.ts";
 import {
   askTarget,
   refusal,
+  sentAs,
   type Target,
   type TargetOptions,
   targetOf,
@@ -62,8 +68,13 @@ export function putCommand(): Command {
     .argument("<file...>", "files to upload, each under its own name")
     .option("--table <name>", "the table that they go to (default: each file's name)")
     .addOption(targetOptions.stack())
-    .option("--dir <folder>", "the folder of a pond on this machine, which runs")
     .addOption(targetOptions.url())
+    .addOption(
+      new Option(
+        "--dir <folder>",
+        `copy into this pond's folder, and ask no server (default: ${environmentNames.store}, if it is set)`,
+      ).conflicts(["stack", "url"]),
+    )
     .addOption(targetOptions.token())
     .option("--no-wait", "upload, and look no further")
     .option("--timeout <seconds>", "how long to wait for the rows of one file", "60")
@@ -72,8 +83,10 @@ export function putCommand(): Command {
       "after",
       `
 A file of the same name in the same table is replaced, and its rows with it.
-With --stack it takes the rights s3:PutObject and s3:GetObject on the stack's
-bucket; else npm start must run on the folder.
+With --url, and with none of the three, the pond itself takes the files, or says
+where its bucket does: a token is all that takes. With --stack they go to the
+bucket with your own rights, s3:PutObject and s3:GetObject. With --dir they are
+ingested when npm start runs on that folder.
 Exit code: 0 all rows are there; 1 a file was rejected, or something failed;
 2 the call is wrong; 130 interrupted.`,
     )
@@ -82,22 +95,18 @@ Exit code: 0 all rows are there; 1 a file was rejected, or something failed;
       if (!/^[1-9]\d*$/.test(options.timeout)) {
         throw new UsageError(`--timeout takes seconds, got "${options.timeout}"`);
       }
-      if (options.stack !== undefined && options.dir !== undefined) {
-        throw new UsageError("--stack and --dir name two ponds: give one");
-      }
       const upcoming = files.map((file) => upcomingOf(file, options.table));
       const doubled = upcoming.find(({ key }, at) => upcoming.findIndex((u) => u.key === key) < at);
       if (doubled !== undefined) {
         throw new UsageError(`two files would be ${doubled.key}: one would replace the other`);
       }
       const stopped = interruption();
-      const target = await targetOf(options);
-      const place = placeOf(target, options.dir);
+      const place = await placeOf(options);
       let failed = false;
       try {
         for (const one of upcoming) {
           stopped.throwIfAborted();
-          const outcome = await put(one, place, target, { ...options, seconds, stopped });
+          const outcome = await put(one, place, { ...options, seconds, stopped });
           failed ||= outcome.rejection !== null;
           if (options.json) process.stdout.write(`${JSON.stringify(outcome)}\n`);
           else process.stdout.write(`${outcomeText(outcome)}\n`);
@@ -106,7 +115,7 @@ Exit code: 0 all rows are there; 1 a file was rejected, or something failed;
         stopped.throwIfAborted();
         throw error;
       } finally {
-        place.close();
+        await place.close();
       }
       process.exitCode = failed ? 1 : 0;
     });
@@ -132,7 +141,7 @@ function upcomingOf(file: string, table: string | undefined): Upcoming {
 /** What a pond says of a version that it has looked at. */
 type Source = Pick<RejectionRecord["source"], "etag" | "modified">;
 
-/** Where files are put. */
+/** Where files are put, and what tells of their rows: always of the same pond. */
 interface Place {
   /**
    * @param onProgress called with the bytes that are done
@@ -143,23 +152,85 @@ interface Place {
     onProgress: (bytes: number) => void,
     signal: AbortSignal,
   ): Promise<(version: Source) => boolean>;
-  close(): void;
+  outcome(key: string, signal: AbortSignal): Promise<SourceOutcome>;
+  /** What has to happen until there are rows. */
+  awaits: string;
+  /** What to look at where there are none. */
+  hint: string;
+  close(): Promise<void>;
 }
 
-function placeOf({ stack }: Target, dir: string | undefined): Place {
-  if (stack !== undefined) return bucketPlace(stack.bucketName, stack.region);
-  const store = storeFor(dir);
-  if (store.kind === "bucket")
-    throw new UsageError(`put takes a folder, or --stack, not ${store.url}`);
-  if (!fs.existsSync(path.join(store.path, prefixes.inbox))) {
-    throw new UsageError(
-      `${store.path} is no pond: it has no ${prefixes.inbox}; --dir <folder>, or --stack`,
-    );
+/** The pond that was named; the one at the usual URL where none was. */
+async function placeOf(options: PutOptions): Promise<Place> {
+  if (options.stack === undefined && options.url === undefined) {
+    const store = namedStore(options.dir);
+    if (store?.kind === "bucket")
+      throw new UsageError(`put takes a folder, --url, or --stack, not ${store.url}`);
+    if (store !== undefined) return folderPlace(store.path);
   }
-  return folderPlace(store.path);
+  const target = await targetOf(options);
+  return target.stack === undefined ? pondPlace(target) : bucketPlace(target, target.stack);
 }
 
+async function askOutcome(target: Target, key: string, signal: AbortSignal) {
+  const answer = await askTarget(target, `/inbox?${new URLSearchParams({ key })}`, { signal });
+  if (answer.statusCode !== 200) throw await refusal(answer, target);
+  return (await json(answer)) as SourceOutcome;
+}
+
+/** Bytes that one PUT of S3 takes. @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html */
+const mostPutBytes = 5 * 1024 ** 3;
+
+/** By the pond's own way in, as the console uploads. */
+function pondPlace(target: Target): Place {
+  return {
+    put: async ({ file, key, bytes }, onProgress, signal) => {
+      const load = { json: JSON.stringify({ key }) };
+      const offered = await askTarget(target, "/inbox", { load, signal });
+      if (offered.statusCode !== 200) throw await refusal(offered, target);
+      const { url } = (await json(offered)) as Offer;
+      // A path is the pond itself, which takes what there is room for.
+      const own = url.startsWith("/");
+      if (!own && bytes > mostPutBytes) {
+        throw new MillpondError(
+          "too-large",
+          `${file} has ${bytesText(bytes)}, and a bucket takes 5 GB at once: --stack <name> uploads it in parts`,
+        );
+      }
+      const put = { content: contentOf(file, bytes, onProgress), bytes };
+      const answer = own
+        ? await askTarget(target, url, { load: put, signal })
+        : // It has a signature in its URL, and gets no token.
+          await send(url, { ...sentAs(put), signal }).catch((error: unknown) => {
+            const { host } = new URL(url);
+            throw new MillpondError("no-answer", `${host} does not answer: ${messageOf(error)}`, {
+              cause: error,
+            });
+          });
+      const { statusCode = 0 } = answer;
+      if (statusCode >= 300)
+        throw own ? await refusal(answer, target) : await bucketRefusal(answer);
+      answer.resume();
+      if ((await fsp.stat(file)).size !== bytes) throw changed(file);
+      const ETag = answer.headers.etag;
+      const tag = own ? ETag?.replaceAll('"', "") : ETag;
+      return ({ etag }) => etag === tag;
+    },
+    outcome: async (key, signal) => await askOutcome(target, key, signal),
+    awaits: `${target.url} to read it`,
+    hint: `${target.url} has the file, and its log says what became of it: npm run logs where it runs`,
+    close: async () => {},
+  };
+}
+/**
+ * A folder, whoever serves it. What became of a file stands in there, too: no server is asked, which could be another pond's.
+ * @throws UsageError where it is no pond's
+ */
 function folderPlace(root: string): Place {
+  if (!fs.existsSync(path.join(root, prefixes.inbox))) {
+    throw new UsageError(`${root} is no pond: it has no ${prefixes.inbox}`);
+  }
+  let store: FolderStore | undefined;
   return {
     put: async ({ file, key }, onProgress, signal) => {
       const goal = path.join(root, key);
@@ -168,15 +239,8 @@ function folderPlace(root: string): Place {
       await fsp.mkdir(path.dirname(goal), { recursive: true });
       // Passed over until it is whole, and on the same file system.
       const part = path.join(path.dirname(goal), `.put-${randomBytes(4).toString("hex")}`);
-      let done = 0;
-      const counting = new Transform({
-        transform(chunk: Buffer, _encoding, next) {
-          done += chunk.length;
-          onProgress(done);
-          next(null, chunk);
-        },
-      });
       try {
+        const counting = counter(onProgress);
         await pipeline(fs.createReadStream(file), counting, fs.createWriteStream(part), { signal });
         await fsp.rename(part, goal);
       } catch (error) {
@@ -186,8 +250,53 @@ function folderPlace(root: string): Place {
       const written = Math.floor((await fsp.stat(goal)).mtimeMs);
       return ({ modified }) => Date.parse(modified) >= written;
     },
-    close: () => {},
+    outcome: async (key) => {
+      // Nothing is written through it.
+      store ??= FolderStore.open(root, path.join(root, prefixes.inbox));
+      return await new Uploads(store, undefined).outcome(key);
+    },
+    awaits: `npm start on ${root} to read it`,
+    hint: `is npm start at work on ${root}?`,
+    close: async () => await store?.close(),
   };
+}
+
+/** As many bytes as were announced: neither HTTP nor S3 takes others. */
+function contentOf(file: string, bytes: number, onProgress: (bytes: number) => void): Readable {
+  const source = bytes === 0 ? Readable.from([]) : fs.createReadStream(file, { end: bytes - 1 });
+  const counting = counter(onProgress, (done) => (done < bytes ? changed(file) : null));
+  // Whoever reads hears of it.
+  pipeline(source, counting).catch(() => {});
+  return counting;
+}
+
+function changed(file: string): MillpondError {
+  return new MillpondError("changed", `${file} was written to while it was read: put it again`);
+}
+
+/** What a bucket says, in XML. */
+async function bucketRefusal(answer: IncomingMessage): Promise<MillpondError> {
+  const said = /<Message>([^<]*)</.exec(await text(answer))?.[1] ?? "no reason given";
+  return new MillpondError(
+    "refused",
+    `the bucket refused the upload (${answer.statusCode}): ${said}`,
+  );
+}
+
+/** @param problemOf asked at the end, with the bytes that there were */
+function counter(
+  onProgress: (bytes: number) => void,
+  problemOf: (bytes: number) => Error | null = () => null,
+): Transform {
+  let done = 0;
+  return new Transform({
+    transform(chunk: Buffer, _encoding, next) {
+      done += chunk.length;
+      onProgress(done);
+      next(null, chunk);
+    },
+    flush: (next) => next(problemOf(done)),
+  });
 }
 
 async function haveSameContent(one: string, other: string): Promise<boolean> {
@@ -201,7 +310,7 @@ async function haveSameContent(one: string, other: string): Promise<boolean> {
   return (await hashOf(one)) === (await hashOf(other));
 }
 
-function bucketPlace(Bucket: string, region: string): Place {
+function bucketPlace(target: Target, { name, bucketName: Bucket, region }: DeployedStack): Place {
   const client = new S3Client({
     region,
     forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined,
@@ -231,14 +340,16 @@ function bucketPlace(Bucket: string, region: string): Place {
       const { ETag } = (await head(Key)) ?? {};
       return ({ etag }) => etag === ETag;
     },
-    close: () => client.destroy(),
+    outcome: async (key, signal) => await askOutcome(target, key, signal),
+    awaits: `the stack ${name} to read it`,
+    hint: `npm run redrive -- --stack ${name} shows what failed`,
+    close: async () => client.destroy(),
   };
 }
 
 async function put(
   one: Upcoming,
   place: Place,
-  target: Target,
   { wait, seconds, stopped }: { wait: boolean; seconds: number; stopped: AbortSignal },
 ): Promise<Outcome> {
   const bar = progressBar(`${path.basename(one.file)} [{bar}] {done} of {all}{next}`);
@@ -252,17 +363,13 @@ async function put(
     const { file, key, table, bytes } = one;
     const outcome = { file, key, table, bytes, milliseconds: null, rows: null, rejection: null };
     if (!wait) return outcome;
-    progress(one.bytes, ", waiting for its rows");
+    progress(one.bytes, `, waiting for ${place.awaits}`);
     const seen = await eventually(seconds, `${key} came to nothing`, async () => {
       stopped.throwIfAborted();
-      return await lookFor(target, one, isIt, stopped);
+      return await lookFor(place, one, isIt, stopped);
     }).catch((error: unknown) => {
       if (error instanceof MillpondError) throw error;
-      const where =
-        target.stack === undefined
-          ? "is npm start at work on this folder?"
-          : `npm run redrive -- --stack ${target.stack.name} shows what failed`;
-      throw new MillpondError("no-rows", `${messageOf(error)}: ${where}`);
+      throw new MillpondError("no-rows", `${messageOf(error)}: ${place.hint}`);
     });
     return { ...outcome, ...seen, milliseconds: Math.round(performance.now() - begun) };
   } finally {
@@ -272,14 +379,12 @@ async function put(
 
 /** The rows of this version, or why there are none; undefined where neither is there yet. */
 async function lookFor(
-  target: Target,
+  place: Place,
   { key }: Upcoming,
   isIt: (source: Source) => boolean,
   signal: AbortSignal,
 ): Promise<Pick<Outcome, "rows" | "rejection"> | undefined> {
-  const answer = await askTarget(target, `/inbox?${new URLSearchParams({ key })}`, { signal });
-  if (answer.statusCode !== 200) throw await refusal(answer);
-  const { rows, rejection } = (await json(answer)) as SourceOutcome;
+  const { rows, rejection } = await place.outcome(key, signal);
   if (rejection !== null && isIt(rejection.source)) {
     return rejection.final ? { rows: null, rejection } : undefined;
   }

@@ -1,18 +1,20 @@
 import fs from "node:fs";
 import type { IncomingMessage } from "node:http";
+import path from "node:path";
 import { Transform } from "node:stream";
 import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
-import Table from "cli-table3";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { MillpondError, messageOf } from "../app/errors.ts";
 import { formatNames, type QueryFormat } from "../app/query/result-format.ts";
-import { type FirstRows, firstRows } from "./first-rows.ts";
+import { answerTable } from "./answer-table.ts";
+import { firstRows } from "./first-rows.ts";
 import { progressBar } from "./progress.ts";
 import { send } from "./request.ts";
 import { interruption } from "./steps.ts";
 import {
   askTarget,
+  type Problem,
   refusal,
   type Target,
   type TargetOptions,
@@ -25,7 +27,7 @@ import { UsageError } from "./usage-error.ts";
 type Value = string | number | boolean | null;
 
 interface QueryOptions extends TargetOptions {
-  format?: QueryFormat;
+  format?: QueryFormat | typeof tableFormat;
   output?: string;
   param: [string | undefined, Value][];
   quiet: boolean;
@@ -33,6 +35,8 @@ interface QueryOptions extends TargetOptions {
 
 /** Rows that a person reads. */
 const mostRowsShown = 200;
+/** What people read, beside what programs do. */
+const tableFormat = "table";
 
 export function queryCommand(): Command {
   return new Command("query")
@@ -42,12 +46,15 @@ export function queryCommand(): Command {
     .addOption(targetOptions.url())
     .addOption(targetOptions.token())
     .addOption(
-      new Option("-f, --format <format>", "how the answer is written").choices(formatNames),
+      new Option("-f, --format <format>", "how the answer is written").choices([
+        ...formatNames,
+        tableFormat,
+      ]),
     )
     .option("--output <file>", "write the answer to this file")
     .option(
       "-p, --param <value>",
-      "a value for $1, $2, … in their order, or name=value; a number, true, false, null, or text; in double quotes always text",
+      "a value for $1, $2, … in their order, or name=value (1=value for $1); a number, true, false, null, or text; in double quotes always text",
       readParameter,
       [],
     )
@@ -55,19 +62,20 @@ export function queryCommand(): Command {
     .addHelpText(
       "after",
       `
-On a terminal the first ${mostRowsShown} rows are shown, and of a large answer no more is
-fetched; a pipe and a file get all of them, as CSV or as --format says. Of
---output the ending says it: .csv, .json, .ndjson, .parquet. How many rows there
-are and how long it took goes to standard error.
+On a terminal, and by --format table, the first ${mostRowsShown} rows are shown, in as many
+columns as it has room for, and of a large answer no more is fetched; a pipe and
+a file get all of them, as CSV or as --format says. Of --output the ending says
+it: .csv, .json, .ndjson, .parquet. How many rows there are and how long it took
+goes to standard error.
 Exit code: 0 answered; 1 refused or failed; 2 the call is wrong; 130
 interrupted.`,
     )
     .action(async (sql: string | undefined, options: QueryOptions) => {
-      const question = sql === undefined || sql === "-" ? await text(process.stdin) : sql;
+      const question = await readSql(sql, process.stdin, process.stderr);
       if (question.trim() === "") throw new UsageError('which SQL? npm run query -- "select 1"');
       const parameters = parametersOf(options.param);
-      const shown =
-        options.format === undefined && options.output === undefined && process.stdout.isTTY;
+      const { format: named = process.stdout.isTTY ? tableFormat : undefined, output } = options;
+      const shown = named === tableFormat && output === undefined;
       const format = shown ? "json" : formatOf(options);
       const stopped = interruption();
       const target = await targetOf(options);
@@ -75,7 +83,7 @@ interrupted.`,
       const body = JSON.stringify({ sql: question, params: parameters });
       try {
         const answer = await ask(target, body, format, stopped);
-        const done = shown ? await show(answer) : await save(answer, options.output);
+        const done = shown ? await show(answer) : await save(answer, output);
         if (done && !options.quiet) {
           const engine = secondsText(Number(answer.elapsed) * 1000);
           const whole = secondsText(performance.now() - begun);
@@ -90,9 +98,20 @@ interrupted.`,
     });
 }
 
+/** The SQL of the call, or of standard input: who is to type it there is told. */
+export async function readSql(
+  given: string | undefined,
+  input: NodeJS.ReadableStream & { isTTY?: boolean },
+  aside: { write(text: string): unknown },
+): Promise<string> {
+  if (given !== undefined && given !== "-") return given;
+  if (input.isTTY) aside.write("which SQL? Type it, then Ctrl-D on a line of its own\n");
+  return await text(input);
+}
+
 /** One value; those before it stay. */
 function readParameter(given: string, before: QueryOptions["param"]): QueryOptions["param"] {
-  const [, name, value = ""] = /^(?:([A-Za-z_]\w*)=)?(.*)$/s.exec(given) ?? [];
+  const [, name, value = ""] = /^(?:(\d+|[A-Za-z_]\w*)=)?(.*)$/s.exec(given) ?? [];
   return [...before, [name, parsedValue(value)]];
 }
 
@@ -117,9 +136,28 @@ function parametersOf(given: QueryOptions["param"]): Value[] | Record<string, Va
 }
 
 function formatOf({ format, output }: QueryOptions): QueryFormat {
+  if (format === tableFormat) {
+    throw new UsageError("--format table is for reading, and --output for files: give one");
+  }
   if (format !== undefined) return format;
-  const ending = /\.([a-z]+)$/i.exec(output ?? "")?.[1]?.toLowerCase();
-  return formatNames.find((name) => name === ending) ?? "csv";
+  const ending = path.extname(output ?? "").slice(1);
+  if (ending === "") return "csv";
+  const named = formatNames.find((name) => name === ending.toLowerCase());
+  if (named !== undefined) return named;
+  const known = formatNames.map((name) => `.${name}`).join(", ");
+  throw new UsageError(`--output ${output}: .${ending} is none of ${known}; or say --format`);
+}
+
+/** What the SQL wants, as this command takes it. */
+function howToGive({ missing, unknown, detail }: Problem): string {
+  if (!Array.isArray(missing) || !Array.isArray(unknown)) return detail;
+  const list = (names: string[]) => names.map((name) => `$${name}`).join(", ");
+  const problems = [
+    ...(missing.length === 0 ? [] : [`no value for ${list(missing)}`]),
+    ...(unknown.length === 0 ? [] : [`the SQL has no ${list(unknown)}`]),
+  ];
+  const give = missing.map((name) => `-p ${name}=<value>`).join(" ");
+  return `${problems.join("; ")}${give === "" ? "" : `: ${give}`}`;
 }
 
 interface Reply {
@@ -139,7 +177,10 @@ async function ask(
   format: QueryFormat,
   signal: AbortSignal,
 ): Promise<Reply> {
-  const answer = await askTarget(target, `/query?format=${format}`, { body, signal });
+  const answer = await askTarget(target, `/query?format=${format}`, {
+    load: { json: body },
+    signal,
+  });
   const { "x-millpond-rows": rows, "x-millpond-elapsed": elapsed } = answer.headers;
   const found = { rows: String(rows ?? "0"), elapsed: String(elapsed ?? "0") };
   const { location } = answer.headers;
@@ -158,7 +199,7 @@ async function ask(
   if (answer.statusCode === 200) {
     return { body: answer, ...found, bytes: lengthOf(answer), large: false };
   }
-  throw await refusal(answer);
+  throw await refusal(answer, target, { "parameters-invalid": howToGive });
 }
 
 function lengthOf({ headers }: IncomingMessage): number | undefined {
@@ -235,36 +276,6 @@ async function show({ body, bytes, rows, large }: Reply): Promise<true> {
     }
   }
   const first = await firstRows(counted(), mostRowsShown).finally(() => progress.stop());
-  process.stdout.write(`${tableText(first)}\n`);
-  const left = Number(rows) - first.data.length;
-  if (left > 0) {
-    const more = countText(left, "more row");
-    process.stdout.write(`… ${more}: --format csv shows all, --output <file> keeps them\n`);
-  }
+  process.stdout.write(answerTable(first, Number(rows), process.stdout.columns || undefined));
   return true;
-}
-
-/** Numbers to the right. */
-function tableText({ meta, data }: FirstRows): string {
-  const numeric = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*|BIGNUM)$/;
-  const table = new Table({
-    head: meta.map(({ name }) => plain(name)),
-    colAligns: meta.map(({ type }) => (numeric.test(type) ? "right" : "left")),
-    style: { head: [], border: [], compact: true },
-  });
-  for (const row of data) table.push(meta.map(({ name }) => cellOf(row[name])));
-  return table.toString();
-}
-
-function cellOf(value: unknown): string {
-  if (value === null || value === undefined) return "NULL";
-  return plain(typeof value === "object" ? JSON.stringify(value) : String(value));
-}
-
-/** Without what would tell the terminal something. */
-function plain(given: string): string {
-  return given.replace(
-    /\p{Cc}/gu,
-    (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }

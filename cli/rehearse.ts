@@ -17,7 +17,7 @@ import { Command } from "commander";
 import { environmentNames, prefixes } from "../app/contract.ts";
 import { MillpondError } from "../app/errors.ts";
 import type { DeployedStack } from "./deployed-stack.ts";
-import { containersOf, docker, removeContainers, requireDocker } from "./docker.ts";
+import { containersOf, docker, removeContainers, requireBuilder, requireDocker } from "./docker.ts";
 import { buildImage, hostArchitecture } from "./image.ts";
 import { pulumi } from "./pulumi.ts";
 import { type Emulator, emulatorKeys, startEmulator } from "./rehearsal/emulator.ts";
@@ -83,9 +83,9 @@ async function rehearse(
   const parts: { emulator?: Emulator; imageId?: string; foreign?: string[] } = {};
   try {
     await steps.must("what it takes is there", async () => {
-      await requireDocker();
+      const docker = await (image === undefined ? requireBuilder() : requireDocker());
       const version = await pulumi(["version"]);
-      return { detail: `Docker, Pulumi ${version.trim()}`, value: undefined };
+      return { detail: `Docker ${docker}, Pulumi ${version.trim()}`, value: undefined };
     });
     const imageId = await steps.must("the image", async () => await findImage(image));
     parts.foreign = await containersOf(imageId);

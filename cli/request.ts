@@ -1,6 +1,7 @@
 import http from "node:http";
 import https from "node:https";
 import type { LookupFunction } from "node:net";
+import type { Readable } from "node:stream";
 
 export interface Reply {
   status: number;
@@ -27,7 +28,8 @@ export interface SentRequest {
   /** @default "GET" */
   method?: "GET" | "POST" | "PUT";
   headers?: Record<string, string>;
-  body?: string;
+  /** A stream's length stands in the headers. */
+  body?: string | Readable | undefined;
   /** Aborted when nobody waits any more. */
   signal?: AbortSignal | undefined;
 }
@@ -54,8 +56,15 @@ export async function send(
     request.once("timeout", () =>
       request.destroy(new Error(`no answer from ${hostname} in ${patienceMs / 1000} s`)),
     );
-    request.once("error", reject);
-    request.end(body);
+    // Also a second one: a server may answer, and leave, before it has all of a body.
+    request.on("error", reject);
+    if (body === undefined || typeof body === "string") {
+      request.end(body);
+      return;
+    }
+    body.once("error", (error) => request.destroy(error));
+    request.once("close", () => body.destroy());
+    body.pipe(request);
   });
 }
 

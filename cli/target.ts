@@ -1,9 +1,10 @@
 import type { IncomingMessage } from "node:http";
+import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { Option } from "commander";
 import { MillpondError, messageOf } from "../app/errors.ts";
 import { type DeployedStack, readStack, readToken } from "./deployed-stack.ts";
-import { send } from "./request.ts";
+import { type SentRequest, send } from "./request.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** The port of a pond on one machine. */
@@ -17,6 +18,8 @@ export interface Target {
   url: string;
   /** Undefined where none is asked for. */
   token: string | undefined;
+  /** Where that came from, for whoever has to mend it. */
+  tokenOf: string;
   /** Undefined for a pond on one machine. */
   stack: DeployedStack | undefined;
   /** What to do where it does not answer. */
@@ -50,50 +53,100 @@ export async function targetOf({ stack: name, url, token }: TargetOptions): Prom
     return {
       url: (url ?? localUrl).replace(/\/+$/, ""),
       token: token ?? (process.env[tokenVariable] || undefined),
+      tokenOf: token === undefined ? tokenVariable : "--token",
       stack: undefined,
       hint: "npm start serves a pond on this machine; --stack <name> is a deployed one, --url another",
     };
   }
   const [stack, of] = await Promise.all([readStack(name), token ?? readToken(name)]);
   const hint = `npm run smoke -- --stack ${name} looks what is wrong`;
-  return { url: stack.apiUrl, token: of, stack, hint };
+  const tokenOf =
+    token === undefined
+      ? "the stack's secrets.tokens, which counts five minutes after pulumi up"
+      : "--token";
+  return { url: stack.apiUrl, token: of, tokenOf, stack, hint };
 }
 
+/** What a request carries. */
+export type Load =
+  /** JSON, by POST. */
+  | { json: string }
+  /** A file, by PUT. */
+  | { content: Readable; bytes: number };
+
 /**
- * One request: POST where it has a body, of JSON. Redirects are the caller's.
+ * One request: GET where it carries nothing. Redirects are the caller's.
  * @throws MillpondError `no-answer`
  */
 export async function askTarget(
   { url, token, hint }: Target,
   route: string,
-  { body, signal }: { body?: string; signal?: AbortSignal } = {},
+  { load, signal }: { load?: Load; signal?: AbortSignal } = {},
 ): Promise<IncomingMessage> {
   const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  const json = { "content-type": "application/json" };
-  const sent =
-    body === undefined
-      ? { headers: authorization }
-      : {
-          method: "POST" as const,
-          headers: { ...json, "content-length": String(Buffer.byteLength(body)), ...authorization },
-          body,
-        };
-  return await send(`${url}${route}`, { ...sent, signal }).catch((error: unknown) => {
+  const { headers = {}, ...sent } = load === undefined ? {} : sentAs(load);
+  return await send(`${url}${route}`, {
+    ...sent,
+    headers: { ...headers, ...authorization },
+    signal,
+  }).catch((error: unknown) => {
     throw new MillpondError("no-answer", `${url} does not answer: ${messageOf(error)}; ${hint}`, {
       cause: error,
     });
   });
 }
 
-/** What a pond said in place of an answer. */
-export async function refusal(answer: IncomingMessage): Promise<MillpondError> {
+export function sentAs(load: Load): SentRequest {
+  if ("json" in load) {
+    const length = String(Buffer.byteLength(load.json));
+    const headers = { "content-type": "application/json", "content-length": length };
+    return { method: "POST", headers, body: load.json };
+  }
+  return {
+    method: "PUT",
+    headers: { "content-length": String(load.bytes) },
+    body: load.content,
+  };
+}
+
+/** What a pond says in place of an answer. */
+export interface Problem {
+  code: string;
+  detail: string;
+  [extension: string]: unknown;
+}
+
+/**
+ * What a pond said in place of an answer.
+ * @param own a command's own words for a code, where the pond's are for those who write requests
+ */
+export async function refusal(
+  answer: IncomingMessage,
+  target: Target,
+  own: Readonly<Record<string, (problem: Problem) => string>> = {},
+): Promise<MillpondError> {
   const said = await text(answer);
+  let problem: Problem;
   try {
-    const { code, detail } = JSON.parse(said) as { code: string; detail: string };
-    return new MillpondError("refused", `${detail} (${code})`);
+    problem = JSON.parse(said) as Problem;
   } catch {
     // API Gateway's own, or somebody else's server.
     const start = said.trim().slice(0, 300);
     return new MillpondError("refused", `the answer is ${answer.statusCode}: ${start}`);
   }
+  const detail =
+    problem.code === "unauthorized"
+      ? tokenRefused(target)
+      : (own[problem.code]?.(problem) ?? problem.detail);
+  // Behind DuckDB's caret it would be part of the picture.
+  return new MillpondError(
+    "refused",
+    `${detail}${detail.includes("\n") ? "\n" : " "}(${problem.code})`,
+  );
+}
+
+function tokenRefused({ url, token, tokenOf }: Target): string {
+  return token === undefined
+    ? `${url} asks for a token: --token <token>, or ${tokenVariable}`
+    : `${url} does not take the token of ${tokenOf}`;
 }

@@ -66,6 +66,8 @@ interface Arrival {
   client?: string;
   /** What a query ran to. */
   answer?: Answer;
+  /** Of the problem that it was answered with: what is our own is called by its own name. */
+  code?: string;
 }
 
 /** What of its environment the functions' adapter hands over. @see https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-access-control-iam.html */
@@ -131,14 +133,14 @@ export function createHttpApp(parts: HttpParts): Hono {
     return await handOver(large, body, "json", { bytes: bytes.length }, handing(c));
   };
   // From the arrival: asking for the token is part of it.
-  const arrivals = new WeakMap<Request, Arrival>();
+  const arrivals = new WeakMap<Context, Arrival>();
   const arrivalOf = (c: Context): Arrival =>
-    arrivals.get(c.req.raw) ?? { deadline: Date.now() + limits.deadlineMs };
+    arrivals.get(c) ?? { deadline: Date.now() + limits.deadlineMs };
   const within = (c: Context) => ({ deadline: arrivalOf(c).deadline });
 
   // In Lambda the invocation has an id; elsewhere each request gets one here.
   app.use(async (c, next) => {
-    arrivals.set(c.req.raw, { deadline: Date.now() + limits.deadlineMs });
+    arrivals.set(c, { deadline: Date.now() + limits.deadlineMs });
     const id = currentRequestId() ?? randomUUID();
     await withInvocationKeys({ function_request_id: id }, next);
     c.header("x-request-id", id);
@@ -153,13 +155,14 @@ export function createHttpApp(parts: HttpParts): Hono {
   app.use(async (c, next) => {
     const begun = performance.now();
     await next();
-    const { client, answer } = arrivalOf(c);
+    const { client, answer, code } = arrivalOf(c);
     logger.info("request", {
       method: c.req.method,
       // Not the query string: it may hold SQL and its parameters.
       path: c.req.path,
       status: c.res.status,
       milliseconds: Math.round(performance.now() - begun),
+      code,
       client,
       ...(answer === undefined ? {} : queried(answer)),
     });
@@ -178,7 +181,12 @@ export function createHttpApp(parts: HttpParts): Hono {
       const tokens = await before(arrival.deadline, guard.tokens());
       const client = clientOf(tokens, c.req.header("authorization"));
       if (client === undefined) {
-        throw new MillpondError("unauthorized", "send a token: Authorization: Bearer <token>");
+        const wanted = "Authorization: Bearer <token>";
+        const said =
+          c.req.header("authorization") === undefined
+            ? "send a token"
+            : "this token is not one of those that count";
+        throw new MillpondError("unauthorized", `${said}: ${wanted}`);
       }
       arrival.client = client;
     }
@@ -302,24 +310,27 @@ export function createHttpApp(parts: HttpParts): Hono {
     return c.json(stored, 201, { etag: `"${stored.etag}"` });
   });
 
+  const refused = (c: Context, error: Error, headers: Record<string, string> = {}) => {
+    arrivalOf(c).code = error instanceof MillpondError ? error.code : "internal";
+    return problemResponse(error, limits, headers);
+  };
   app.notFound((c) => {
     const path = c.req.path;
     const methods = routes.filter((route) => matches(route.path, path)).map((r) => r.method);
     if (methods.length > 0 && !(methods as string[]).includes(c.req.method)) {
       const allow = methods.join(", ");
       const error = new MillpondError("method-not-allowed", `${path} takes ${allow}`);
-      return problemResponse(error, limits, { allow });
+      return refused(c, error, { allow });
     }
-    return problemResponse(new MillpondError("not-found", `there is nothing at ${path}`), limits);
+    return refused(c, new MillpondError("not-found", `there is nothing at ${path}`));
   });
 
-  app.onError((error) => {
+  app.onError((error, c) => {
     const scheme = guard.kind === "iam" ? "AWS4-HMAC-SHA256" : 'Bearer realm="millpond"';
     const code = error instanceof MillpondError ? error.code : undefined;
     const headers = code === "unauthorized" ? { "www-authenticate": scheme } : {};
-    const response = problemResponse(error, limits, headers);
+    const response = refused(c, error, headers);
     if (response.status >= 500) logger.error("request failed", { error });
-    else logger.debug("request refused", { code });
     return response;
   });
 

@@ -200,13 +200,14 @@ function checkFunction(node: JsonObject, findings: Findings): void {
 
 function refuseFunction(name: string, calledFor: CalledFor): MillpondError {
   const own = folded(name);
-  const why = denialOf(own, calledFor);
+  const [other, place]: [CalledFor, string] =
+    calledFor === "value" ? ["relation", "a value"] : ["value", "a table"];
+  // What it does is wrong in either place, and there is none for it.
+  const why = denialOf(own, calledFor) ?? denialOf(own, other);
   if (why !== undefined) {
     return refuse(`the function ${name} can't stand in a query: it ${why}`, { function: name });
   }
-  const [other, place]: [CalledFor, string] =
-    calledFor === "value" ? ["relation", "a value"] : ["value", "a table"];
-  if (allowed[other].has(own) || denialOf(own, other) !== undefined) {
+  if (allowed[other].has(own)) {
     return refuse(`the function ${name} can't stand for ${place}`, { function: name });
   }
   // DuckDB has none of that name: more likely mistyped than tried.

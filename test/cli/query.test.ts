@@ -4,6 +4,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
+import { Readable } from "node:stream";
 import { expect } from "chai";
 import { environmentNames } from "../../app/contract.ts";
 import { readSettings } from "../../app/environment.ts";
@@ -11,6 +12,7 @@ import { ingest } from "../../app/flow/ingest.ts";
 import { createLogger } from "../../app/logger.ts";
 import { openPond, type Pond } from "../../app/pond.ts";
 import { type LocalServer, serveLocal } from "../../cli/local-server.ts";
+import { readSql } from "../../cli/query.ts";
 import { type CliOptions, runCli } from "../run-cli.ts";
 
 describe("millpond query", () => {
@@ -54,9 +56,41 @@ describe("millpond query", () => {
       { input: "SELECT $1 AS a, $2 AS b, $3 AS c, $4 AS d, $5 AS e" },
     );
     const byName = await query(["-p", "n=Ann", "SELECT id FROM people WHERE name = $n"]);
+    const byNumber = await query(["-p", "2=b", "-p", '1="a=b"', "SELECT $1 AS a, $2 AS b"]);
 
     expect(byPlace.stdout).to.equal('{"a":1,"b":"1","c":true,"d":"x y","e":null}\n');
     expect(byName.stdout).to.equal("id\n1\n");
+    expect(byNumber.stdout).to.equal("a,b\na=b,b\n");
+  });
+
+  it("says how to give a value that is missing", async () => {
+    const missing = await query(["SELECT $1, $2", "-p", "1"]);
+    const misnamed = await query(["SELECT $state", "-p", "stat=AK"]);
+    const one = await query(["SELECT 1", "-p", "1"]);
+
+    expect(missing.stderr).to.contain("no value for $2: -p 2=<value> (parameters-invalid)");
+    expect(misnamed.stderr).to.contain(
+      "no value for $state; the SQL has no $stat: -p state=<value> (parameters-invalid)",
+    );
+    expect(one.stderr).to.contain("the SQL has no $1 (parameters-invalid)");
+  });
+
+  it("writes no file whose ending it does not know, but as it is told", async () => {
+    const file = path.join(folder, "answer.xlsx");
+    const unknown = await query(["SELECT 1 AS a", "--output", file]);
+    const told = await query([
+      "SELECT 1 AS a",
+      "--output",
+      path.join(folder, "a.txt"),
+      "-f",
+      "csv",
+    ]);
+
+    expect(unknown.stderr).to.contain(".xlsx is none of .json, .ndjson, .csv, .parquet");
+    expect([unknown.code, told.code]).to.deep.equal([2, 0]);
+    expect(await fs.readdir(folder))
+      .to.include("a.txt")
+      .and.not.include("answer.xlsx");
   });
 
   it("writes a file as its name ends, whole or not at all", async () => {
@@ -81,13 +115,40 @@ describe("millpond query", () => {
     const mixed = await query(["-p", "1", "-p", "a=1", "SELECT $a"]);
     const empty = await query([], { input: " " });
 
-    expect(sql.stderr).to.match(/^error: Binder Error: .*nope.*LINE 1: .*\(sql-invalid\)\n$/s);
-    expect(stranger.stderr).to.match(/send a token: .*\(unauthorized\)/);
+    expect(sql.stderr).to.match(/^error: Binder Error: .*nope.*LINE 1: .*\^\n\(sql-invalid\)\n$/s);
+    expect(stranger.stderr).to.match(/asks for a token: .*MILLPOND_TOKEN \(unauthorized\)/);
     expect(nobody.stderr).to.match(/^error: http:\/\/127\.0\.0\.1:1 does not answer: .*npm start/);
     expect(mixed.stderr).to.contain("either values, or name=value");
     expect(empty.stderr).to.contain("which SQL?");
     const codes = [sql, stranger, nobody, mixed, empty].map(({ code }) => code);
     expect(codes).to.deep.equal([1, 1, 1, 2, 2]);
+  });
+
+  it("shows a table also where nobody watches, if told so, but writes none to a file", async () => {
+    const { stdout } = await query(["FROM people ORDER BY id", "--format", "table"]);
+    const file = await query(["FROM people", "-f", "table", "--output", path.join(folder, "x")]);
+
+    expect(stdout.split("\n").slice(1, 5)).to.deep.equal([
+      "│ id │ name │",
+      "├────┼──────┤",
+      "│  1 │ Ann  │",
+      "│  2 │ NULL │",
+    ]);
+    expect([file.code, file.stderr]).to.deep.equal([
+      2,
+      "error: --format table is for reading, and --output for files: give one\n",
+    ]);
+  });
+
+  it("asks for SQL where somebody is to type it", async () => {
+    const aside: string[] = [];
+    const say = { write: (said: string) => aside.push(said) };
+    const typed = Object.assign(Readable.from(["SELECT 1"]), { isTTY: true });
+
+    expect(await readSql(undefined, typed, say)).to.equal("SELECT 1");
+    expect(await readSql("-", Readable.from(["SELECT 2"]), say)).to.equal("SELECT 2");
+    expect(await readSql("SELECT 3", typed, say)).to.equal("SELECT 3");
+    expect(aside.join("")).to.match(/^which SQL\?.*Ctrl-D.*\n$/);
   });
 
   it("ends at Ctrl-C, and leaves whom it asked", async () => {

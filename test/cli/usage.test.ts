@@ -130,6 +130,23 @@ describe("millpond, called wrongly", () => {
     }
   });
 
+  it("shows how a command is called, as npm has it", async () => {
+    const { scripts } = JSON.parse(
+      await fs.readFile(new URL("../../package.json", import.meta.url), "utf8"),
+    ) as { scripts: Record<string, string> };
+    const { text } = await run(["--help"]);
+    const names = [...text.matchAll(/^ {2}([a-z-]+) (?=\[| )/gm)].map(([, name = ""]) => name);
+
+    expect(text).to.match(/^Usage: npm run <command> -- /);
+    for (const name of names.filter((one) => one !== "help")) {
+      const usage = (await run([name, "--help"])).text.split("\n")[0] ?? "";
+      const script = /^Usage: npm run (\S+) -- /.exec(usage)?.[1] ?? "";
+
+      expect(scripts[script], usage).to.match(new RegExp(`millpond\\.ts ${name}$`));
+    }
+    expect(names).to.include.members(["start", "put", "image-run"]);
+  });
+
   for (const command of [
     "start",
     "invoke",

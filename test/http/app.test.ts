@@ -549,11 +549,55 @@ describe("the HTTP routes", () => {
 
       const lines = String(logged.read()).trim().split("\n");
       const requests = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
-      expect(requests.map(({ status, client }) => ({ status, client }))).to.deep.equal([
-        { status: 200, client: "alice" },
-        { status: 401, client: undefined },
+      expect(requests.map(({ status, client, code }) => ({ status, client, code }))).to.deep.equal([
+        { status: 200, client: "alice", code: undefined },
+        { status: 401, client: undefined, code: "unauthorized" },
       ]);
       expect(lines.join()).to.not.match(/[ac]-token/);
+    });
+
+    it("logs of each refused request the code that its answer carries", async () => {
+      const body = (chunk: string) =>
+        new ReadableStream({
+          start(controller) {
+            controller.enqueue(new TextEncoder().encode(chunk));
+            controller.close();
+          },
+        });
+      const requests: [string, RequestInit, string][] = [
+        ["/query?sql=SELECT%20nope", {}, "sql-invalid"],
+        ["/query?sql=SET%20threads=1", {}, "sql-refused"],
+        ["/nowhere", {}, "not-found"],
+        ["/tables", { method: "DELETE" }, "method-not-allowed"],
+        // Without a length its request becomes another one on the way.
+        [
+          "/query",
+          { method: "POST", body: body("{"), duplex: "half" } as RequestInit,
+          "body-invalid",
+        ],
+      ];
+      for (const [route, init, expected] of requests) {
+        logged.read();
+        const headers = { authorization: "Bearer a-token" };
+        const answer = await guarded.http.request(route, { ...init, headers });
+
+        const { code } = (await answer.json()) as { code: string };
+        const line = JSON.parse(String(logged.read())) as Record<string, unknown>;
+        expect({ code, ...line }).to.include({
+          message: "request",
+          client: "alice",
+          code: expected,
+        });
+        expect(line["code"]).to.equal(code);
+      }
+    });
+
+    it("says of a token whether there is none, or a wrong one", async () => {
+      const none = await problem(ask({}), 401, "unauthorized");
+      const wrong = await problem(ask({ authorization: "Bearer c-token" }), 401, "unauthorized");
+
+      expect(none.detail).to.match(/^send a token: Authorization/);
+      expect(wrong.detail).to.match(/^this token is not one of those that count: Authorization/);
     });
 
     it("refuses a token in the query string", async () => {
