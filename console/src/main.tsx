@@ -475,13 +475,44 @@ function TokenForm({ signIn }: { signIn: (token: string) => Promise<string | und
 
 /** What keeps a person from typing what the server would refuse. */
 const inputs = {
-  integer: { type: "number", step: "1" },
+  // Not a browser's number: that is a double.
+  integer: { type: "text", inputMode: "numeric", pattern: "[+\\-]?[0-9]{1,38}" },
   number: { type: "number", step: "any" },
   date: { type: "date" },
 } as const;
 
-function inputOf(type: string) {
-  return inputs[type as keyof typeof inputs] ?? ({ type: "text" } as const);
+type Parameter = ShownQuery["parameters"][number];
+
+function Field(parameter: Parameter) {
+  return (
+    // biome-ignore lint/a11y/noLabelWithoutControl: the value is its control
+    <label>
+      {parameter.name} <small>{parameter.description}</small>
+      <Value {...parameter} />
+    </label>
+  );
+}
+
+function Value({ name, type, default: fallback }: Parameter) {
+  if (type === "boolean") {
+    return (
+      <select name={name} required={fallback === undefined}>
+        <option value="">{fallback === undefined ? "" : `${fallback}, the default`}</option>
+        <option>true</option>
+        <option>false</option>
+      </select>
+    );
+  }
+  // An empty text is a value: the default stands there, and can be taken away.
+  if (type === "text") return <input name={name} type="text" defaultValue={fallback ?? ""} />;
+  return (
+    <input
+      name={name}
+      {...inputs[type]}
+      required={fallback === undefined}
+      placeholder={shown(fallback)}
+    />
+  );
 }
 
 function SavedForm({
@@ -512,22 +543,19 @@ function SavedForm({
       <form
         onSubmit={(event) => {
           event.preventDefault();
+          const texts = new Set(
+            parameters.flatMap(({ name, type }) => (type === "text" ? name : [])),
+          );
           const values = Object.fromEntries(
-            [...new FormData(event.currentTarget)].filter(([, value]) => value !== ""),
+            [...new FormData(event.currentTarget)].filter(
+              ([name, value]) => value !== "" || texts.has(name),
+            ),
           );
           run({ saved: name, values: values as Record<string, string> });
         }}
       >
         {parameters.map((parameter) => (
-          <label key={parameter.name}>
-            {parameter.name} <small>{parameter.description}</small>
-            <input
-              name={parameter.name}
-              {...inputOf(parameter.type)}
-              required={parameter.default === undefined}
-              placeholder={shown(parameter.default)}
-            />
-          </label>
+          <Field key={parameter.name} {...parameter} />
         ))}
         <button type="submit">Run</button>
       </form>
