@@ -1,11 +1,13 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs/promises";
 import http from "node:http";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { type BucketLocationConstraint, CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { environmentNames, prefixes } from "../app/contract.ts";
 import { readSettings, type Settings } from "../app/environment.ts";
-import { ingest } from "../app/flow/ingest.ts";
 import { createLogger } from "../app/logger.ts";
 import { openPond, type Pond } from "../app/pond.ts";
 import { quoteLiteral } from "../app/query/quote.ts";
@@ -20,7 +22,6 @@ import {
 /** A pond to measure, and DuckDB by itself to measure it by: the same threads, the same memory. */
 export interface BenchPond {
   pond: Pond;
-  settings: Settings;
   floor: DuckDBConnection;
   close(): Promise<void>;
 }
@@ -30,47 +31,39 @@ export async function openBenchPond(
   store: string,
   more: Readonly<Record<string, string>> = {},
 ): Promise<BenchPond> {
-  const settings = readSettings({
-    [environmentNames.store]: store,
-    [environmentNames.auth]: "none",
-    [environmentNames.queryDeadlineSeconds]: "900",
-    ...more,
-  });
+  const settings = settingsOf(store, more);
   const pond = await openPond(settings, createLogger({ environment: { LOG_LEVEL: "error" } }));
-  const instance = await DuckDBInstance.create(":memory:", {
-    threads: String(settings.threads),
-    memory_limit: `${settings.memoryMiB}MiB`,
-  });
-  const floor = await instance.connect();
+  const own = await openFloor(settings);
   return {
     pond,
-    settings,
-    floor,
+    floor: own.connection,
     close: async () => {
-      floor.closeSync();
-      instance.closeSync();
+      own.close();
       await pond.close();
     },
   };
 }
 
-/** Makes a table of a folder's pond, by way of its inbox. @returns the Parquet file that it is */
-export async function makeTable(
-  { pond, settings, floor }: BenchPond,
-  table: string,
-  rows: string,
-): Promise<string> {
-  if (settings.store.kind !== "folder") throw new Error("a table is made in a folder");
-  const inbox = path.join(settings.store.path, prefixes.inbox, table);
-  await fs.mkdir(inbox, { recursive: true });
-  const key = `${prefixes.inbox}${table}/all.parquet`;
-  await floor.run(`COPY (${rows}) TO ${quoteLiteral(path.join(inbox, "all.parquet"))}`);
-  const { kind } = await ingest(pond.ingest, key);
-  if (kind !== "converted") throw new Error(`${key} was ${kind}`);
-  await fs.rm(inbox, { recursive: true });
-  const lake = path.join(settings.store.path, prefixes.lake, table);
-  const [file] = await fs.readdir(lake, { recursive: true });
-  return path.join(lake, file as string);
+function settingsOf(store: string, more: Readonly<Record<string, string>>): Settings {
+  return readSettings({
+    [environmentNames.store]: store,
+    [environmentNames.auth]: "none",
+    [environmentNames.queryDeadlineSeconds]: "900",
+    ...more,
+  });
+}
+
+async function openFloor({ threads, memoryMiB }: Settings) {
+  const instance = await DuckDBInstance.create(":memory:", {
+    threads: String(threads),
+    memory_limit: `${memoryMiB}MiB`,
+  });
+  const connection = await instance.connect();
+  const close = () => {
+    connection.closeSync();
+    instance.closeSync();
+  };
+  return { connection, close };
 }
 
 export interface Client {
@@ -130,6 +123,62 @@ export async function serve(pond: Pond): Promise<Server> {
     close: async () => {
       client.close();
       await server.close();
+    },
+  };
+}
+
+/** A pond in a process of its own, and DuckDB by itself in this one: the same threads, the same memory. */
+export interface PondProcess extends Server {
+  pid: number;
+  floor: DuckDBConnection;
+  /** The rows of a file that lies in the inbox. */
+  ingest(key: string): Promise<void>;
+  /** Makes a table, by way of the inbox. @returns the Parquet file that it is */
+  makeTable(table: string, rows: string): Promise<string>;
+}
+
+/** @param folder an absolute path; its pond is made where it is missing */
+export async function openPondProcess(
+  folder: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<PondProcess> {
+  const child = fork(
+    fileURLToPath(new URL("./pond-process.ts", import.meta.url)),
+    [folder, JSON.stringify(environment)],
+    { stdio: ["ignore", "inherit", "inherit", "ipc"] },
+  );
+  const [{ url }] = (await once(child, "message")) as [{ url: string }];
+  const client = clientOf(url);
+  const own = await openFloor(settingsOf(folder, environment));
+  const take = async (key: string) => {
+    child.send(key);
+    const [{ kind }] = (await once(child, "message")) as [{ kind: string }];
+    if (kind !== "converted") throw new Error(`${key} was ${kind}`);
+  };
+  return {
+    url,
+    pid: child.pid ?? 0,
+    floor: own.connection,
+    query: client.query,
+    ingest: take,
+    makeTable: async (table, rows) => {
+      const inbox = path.join(folder, prefixes.inbox, table);
+      await fs.mkdir(inbox, { recursive: true });
+      await own.connection.run(
+        `COPY (${rows}) TO ${quoteLiteral(path.join(inbox, "all.parquet"))}`,
+      );
+      await take(`${prefixes.inbox}${table}/all.parquet`);
+      await fs.rm(inbox, { recursive: true });
+      const lake = path.join(folder, prefixes.lake, table);
+      const [file] = await fs.readdir(lake, { recursive: true });
+      return path.join(lake, file as string);
+    },
+    close: async () => {
+      client.close();
+      own.close();
+      const ended = once(child, "exit");
+      child.disconnect();
+      await ended;
     },
   };
 }

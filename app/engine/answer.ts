@@ -34,6 +34,7 @@ import {
 import { queryFormats } from "../query/result-format.ts";
 import { reviewSql } from "../query/sql-policy.ts";
 import { columnsOf } from "./columns-of.ts";
+import { nameTables } from "./name-tables.ts";
 import type {
   DescribeResult,
   Parameters,
@@ -42,7 +43,6 @@ import type {
   QueryResult,
   ReviewResult,
   TableFile,
-  TableFiles,
 } from "./protocol.ts";
 import { readTable } from "./read-table.ts";
 
@@ -176,22 +176,16 @@ function sourceOf(query: string): string {
   return `(FROM (${query}\n))`;
 }
 
-/** Gives each table its name on this connection alone: plain views would be shared with every other query. */
-async function nameTables(connection: DuckDBConnection, tables: readonly TableFiles[]) {
-  for (const { name, files } of tables) {
-    const from = await readTable(connection, files);
-    await connection.run(`CREATE TEMP VIEW ${quoteIdentifier(name)} AS FROM ${from}`);
-  }
-}
-
 /**
  * Runs one reviewed query and writes its answer to a file.
  * @param connection a fresh one: the tables' names, and whatever the query sets up, go with it
+ * @param named whether it has the tables' names already
  * @throws MillpondError `sql-invalid` with DuckDB's message, line and caret for a mistake in the SQL
  */
 export async function answer(
   connection: DuckDBConnection,
   request: QueryRequest,
+  named = false,
 ): Promise<QueryResult> {
   // Once more, and first of all: whatever asked, nothing runs that was not reviewed, over any other table.
   const { tree, result } = await reviewed(connection, request.sql);
@@ -204,7 +198,7 @@ export async function answer(
   // Of a worker that ended while it wrote this answer. Files are asked about without a promise: each is a thread's work
   // of microseconds, which a small query would wait for longer than for DuckDB.
   fs.rmSync(request.output, { force: true });
-  await nameTables(connection, request.tables);
+  if (!named) await nameTables(connection, request.tables);
   try {
     const source = sourceOf(query);
     const columns = await resultColumns(connection, source, request);
@@ -304,7 +298,7 @@ async function writeAnswer(
         request.parameters,
       ),
     );
-    return { rows: Number((await result.getRowsJS())[0]?.[0]), bytes };
+    return { rows: result.rowsChanged, bytes };
   };
   try {
     return await write("hopeful");

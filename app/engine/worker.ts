@@ -15,6 +15,7 @@ import type {
   WorkerRequest,
   WorkerSetup,
 } from "./protocol.ts";
+import { SpareConnections } from "./spare-connections.ts";
 
 /**
  * The child process that holds DuckDB. One database; a fresh connection for each request, so that no request sees what
@@ -22,6 +23,7 @@ import type {
  */
 
 let instance: DuckDBInstance | undefined;
+let spares: SpareConnections | undefined;
 let bucket: BucketSetup | undefined;
 /** The database of a worker that was started ahead. */
 let prepared: Promise<DuckDBInstance> | undefined;
@@ -81,6 +83,7 @@ async function setUp(setup: WorkerSetup): Promise<void> {
   await checkLock(created, setup, { ...options, ...settings });
   bucket = setup.bucket;
   instance = created;
+  spares = new SpareConnections(created);
 }
 
 /** Reads all settings back, on a connection as requests get one: nothing runs over half a lock. */
@@ -130,7 +133,8 @@ const underWay = new Map<number, DuckDBConnection>();
 async function perform(id: number, request: WorkerRequest): Promise<unknown> {
   if (instance === undefined) throw new Error("a request came before the set-up");
   await keyed;
-  const connection = await instance.connect();
+  const spare = request.kind === "query" ? await spares?.take(request.tables) : undefined;
+  const connection = spare ?? (await instance.connect());
   underWay.set(id, connection);
   try {
     switch (request.kind) {
@@ -139,7 +143,7 @@ async function perform(id: number, request: WorkerRequest): Promise<unknown> {
       case "review":
         return await review(connection, request.sql);
       case "query":
-        return await answer(connection, request);
+        return await answer(connection, request, spare !== undefined);
       case "describe":
         return await describe(connection, request.files);
     }
@@ -200,7 +204,11 @@ process.on("message", (message: ToWorker) => {
   }
   const { id, request } = message;
   perform(id, request).then(
-    (result) => send({ kind: "result", id, result }),
+    (result) => {
+      send({ kind: "result", id, result });
+      // When the answer is on its way.
+      if (request.kind === "query") spares?.prepare(request.tables);
+    },
     (error: unknown) => {
       send({ kind: "error", id, error: toWire(error) });
       if (isBroken(error)) endSoon(error);

@@ -5,6 +5,7 @@ import path from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { setImmediate as turn } from "node:timers/promises";
 import { privateFolder } from "../contract.ts";
 import { MillpondError } from "../errors.ts";
 import { makeFolder } from "../workspace.ts";
@@ -27,7 +28,7 @@ const lockWaitMs = 10_000;
  * it. What is younger than this is looked at again. @see https://git-scm.com/docs/racy-git
  */
 const racyMs = 50;
-/** Files of a listing that are looked at together: one after the other, the turns take longer than the looks. */
+/** Files of a listing that are looked at in one turn of the event loop: some milliseconds. */
 const looksAtOnce = 64;
 
 /** What tells one state of a file from another. Archives unpack files with old times, but at a time of their own. */
@@ -99,7 +100,7 @@ export class FolderStore implements Store {
 
   async head(key: string): Promise<ObjectHead | undefined> {
     const file = this.#fileOf(key);
-    const stat = file === undefined ? undefined : await statFile(file);
+    const stat = file === undefined ? undefined : statFile(file);
     if (file === undefined || stat === undefined) return undefined;
     const known = this.#known(key, stat);
     const etag = known?.etag ?? (await this.#hash(key, file));
@@ -116,22 +117,20 @@ export class FolderStore implements Store {
     const start = this.#fileOf(folder.replace(/\/$/, ""), true);
     if (start === undefined) return;
     const entries = (await fsp.readdir(start, { withFileTypes: true }).catch(orMissing)) ?? [];
-    for (let at = 0; at < entries.length; at += looksAtOnce) {
-      const some = entries.slice(at, at + looksAtOnce).map((entry) => {
-        const key = `${folder}${entry.name}`;
-        const isObject = entry.isFile() && key.startsWith(prefix);
-        const head = isObject
-          ? this.head(key).catch((error) => this.#unreadable(key, error))
-          : undefined;
-        return { key, isFolder: entry.isDirectory() && key !== privateFolder, head };
-      });
-      for (const [i, found] of (await Promise.all(some.map(({ head }) => head))).entries()) {
-        const { key, isFolder } = some[i] as (typeof some)[number];
+    for (const [at, entry] of entries.entries()) {
+      const key = `${folder}${entry.name}`;
+      if (key === privateFolder) continue;
+      // A long list leaves room for whatever else this process does.
+      if (at % looksAtOnce === looksAtOnce - 1) await turn();
+      if (entry.isDirectory()) {
+        if (`${key}/`.startsWith(prefix) || prefix.startsWith(`${key}/`)) {
+          yield* this.list(prefix.startsWith(`${key}/`) ? prefix : `${key}/`);
+        }
+      } else if (entry.isFile() && key.startsWith(prefix)) {
+        const found = await this.head(key).catch((error) => this.#unreadable(key, error));
         if (found !== undefined) {
           const { metadata: _, ...rest } = found;
           yield rest;
-        } else if (isFolder && (`${key}/`.startsWith(prefix) || prefix.startsWith(`${key}/`))) {
-          yield* this.list(prefix.startsWith(`${key}/`) ? prefix : `${key}/`);
         }
       }
     }
@@ -163,14 +162,14 @@ export class FolderStore implements Store {
     );
     if (!linked) return undefined;
     // What is linked may already be another file than the caller saw.
-    const before = await statFile(copy);
+    const before = statFile(copy);
     if (before === undefined) return undefined;
     const found = this.#known(key, before)?.etag ?? (await hashFile(copy));
     if (found !== etag) return undefined;
     return {
       path: copy,
       intact: async () => {
-        const after = await statFile(copy);
+        const after = statFile(copy);
         if (after === undefined || !same(after, identity(before))) return false;
         return !isRacy(after) || (await hashFile(copy)) === etag;
       },
@@ -280,7 +279,7 @@ export class FolderStore implements Store {
   async #unreadable(key: string, error: NodeJS.ErrnoException): Promise<ObjectHead | undefined> {
     const file = this.#fileOf(key);
     if (!["EACCES", "EPERM"].includes(error.code ?? "") || file === undefined) throw error;
-    const stat = await statFile(file);
+    const stat = statFile(file);
     return stat === undefined ? undefined : { ...summary(key, "unreadable", stat), metadata: {} };
   }
 
@@ -303,10 +302,10 @@ export class FolderStore implements Store {
   /** Reads the ETag of a file that the sidecar doesn't know, and remembers it if the file stood still. */
   async #hash(key: string, file: string): Promise<string | undefined> {
     for (;;) {
-      const before = await statFile(file);
+      const before = statFile(file);
       if (before === undefined) return undefined;
       const etag = await hashFile(file).catch(orMissing);
-      const after = await statFile(file);
+      const after = statFile(file);
       if (etag === undefined || after === undefined || !same(after, identity(before))) continue;
       if (!isRacy(after)) {
         this.#exclusively(() => this.#note(key, after, etag, {}));
@@ -383,9 +382,14 @@ function isBelowLink(folder: string): boolean {
 }
 
 /** Undefined for anything but a plain file: a link may lead out of the folder. */
-async function statFile(file: string): Promise<fs.BigIntStats | undefined> {
-  const stat = await fsp.lstat(file, { bigint: true }).catch(orMissing);
-  return stat?.isFile() ? stat : undefined;
+/** At once, as SQLite is asked: a look takes microseconds, and a turn of the event loop ten times as long. */
+function statFile(file: string): fs.BigIntStats | undefined {
+  try {
+    const stat = fs.lstatSync(file, { bigint: true, throwIfNoEntry: false });
+    return stat?.isFile() ? stat : undefined;
+  } catch (error) {
+    return orMissing(error as NodeJS.ErrnoException);
+  }
 }
 
 function identity(stat: fs.BigIntStats): Identity {
@@ -420,8 +424,12 @@ function summary(key: string, etag: string, stat: fs.BigIntStats): ObjectSummary
   return { key, etag, size: Number(stat.size), lastModified: modified(stat) };
 }
 
+/** Bytes of a file that is hashed at once: a stream would take longer for its turns. */
+const smallBytes = 256 * 1024;
+
 async function hashFile(file: string): Promise<string> {
   const hash = createHash("sha256");
+  if (fs.statSync(file).size <= smallBytes) return etagOf(hash.update(fs.readFileSync(file)));
   for await (const chunk of fs.createReadStream(file, { highWaterMark: 1 << 20 })) {
     hash.update(chunk as Buffer);
   }

@@ -3,16 +3,15 @@ import { quoteLiteral } from "../../app/query/quote.ts";
 import { formatNames, queryFormats } from "../../app/query/result-format.ts";
 import { narrow, wide } from "../data.ts";
 import { alternate, type Benchmark, lineOf } from "../harness.ts";
-import { makeTable, openBenchPond, serve } from "../pond.ts";
+import { openPondProcess } from "../pond.ts";
 
 /**
  * Whole tables as answers over HTTP, beside DuckDB's COPY of the same table to a file; and NDJSON beside rows that become
  * objects and then text, as clients of DuckDB mostly do.
  */
 export const answers: Benchmark = async function* ({ folder, runs, quick, progress }) {
-  const bench = await openBenchPond(path.join(folder, "pond"));
-  const { floor } = bench;
-  const server = await serve(bench.pond);
+  const pond = await openPondProcess(path.join(folder, "pond"));
+  const { floor } = pond;
   try {
     const tables = [
       { name: "narrow", rows: 300_000, columns: 6, sql: narrow(300_000) },
@@ -21,7 +20,7 @@ export const answers: Benchmark = async function* ({ folder, runs, quick, progre
     for (const { name, rows, columns, sql } of tables) {
       const size = `${rows.toLocaleString("en-US")} × ${columns}`;
       progress(`${size}: making it`);
-      const from = `read_parquet(${quoteLiteral(await makeTable(bench, name, sql))})`;
+      const from = `read_parquet(${quoteLiteral(await pond.makeTable(name, sql))})`;
       for (const format of formatNames) {
         const out = quoteLiteral(path.join(folder, "floor.out"));
         const copy = `COPY (FROM ${from}) TO ${out} (${queryFormats[format].copy})`;
@@ -31,7 +30,7 @@ export const answers: Benchmark = async function* ({ folder, runs, quick, progre
             floor: { run: async () => void (await floor.run(copy)) },
             millpond: {
               run: async () => {
-                bytes = await server.query(`FROM ${name}`, format);
+                bytes = await pond.query(`FROM ${name}`, format);
               },
             },
           },
@@ -69,7 +68,7 @@ export const answers: Benchmark = async function* ({ folder, runs, quick, progre
               use(read.getRowObjectsJS().map((row) => JSON.stringify(row, plain)));
             },
           },
-          millpond: { run: async () => void (await server.query(`FROM ${name}`)) },
+          millpond: { run: async () => void (await pond.query(`FROM ${name}`)) },
         },
         runs,
         (run) => progress(`${size}, rows as objects: run ${run} of ${runs}`),
@@ -88,8 +87,7 @@ export const answers: Benchmark = async function* ({ folder, runs, quick, progre
       );
     }
   } finally {
-    await server.close();
-    await bench.close();
+    await pond.close();
   }
 };
 

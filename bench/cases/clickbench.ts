@@ -2,17 +2,16 @@ import path from "node:path";
 import { quoteIdentifier, quoteLiteral } from "../../app/query/quote.ts";
 import { clickbenchQueries, hits } from "../../test/http/friendly/clickbench.ts";
 import { alternate, type Benchmark, geometricMean, lineOf, median } from "../harness.ts";
-import { makeTable, openBenchPond, serve } from "../pond.ts";
+import { openPondProcess } from "../pond.ts";
 
 /** ClickBench's 43 queries over HTTP, beside DuckDB in this process on the same file. */
 export const clickbench: Benchmark = async function* ({ folder, runs, quick, progress }) {
   const rows = quick ? 100_000 : 1_000_000;
-  const bench = await openBenchPond(path.join(folder, "pond"));
-  const server = await serve(bench.pond);
+  const pond = await openPondProcess(path.join(folder, "pond"));
   try {
     progress(`ClickBench: making ${rows.toLocaleString("en-US")} rows`);
-    const file = await makeTable(bench, "hits", hits(rows));
-    await bench.floor.run(
+    const file = await pond.makeTable("hits", hits(rows));
+    await pond.floor.run(
       `CREATE VIEW ${quoteIdentifier("hits")} AS FROM read_parquet(${quoteLiteral(file)})`,
     );
     const medians = { floor: [] as number[], millpond: [] as number[] };
@@ -20,9 +19,9 @@ export const clickbench: Benchmark = async function* ({ folder, runs, quick, pro
       const times = await alternate(
         {
           floor: {
-            run: async () => void (await bench.floor.runAndReadAll(sql)).getRowObjectsJson(),
+            run: async () => void (await pond.floor.runAndReadAll(sql)).getRowObjectsJson(),
           },
-          millpond: { run: async () => void (await server.query(sql)) },
+          millpond: { run: async () => void (await pond.query(sql)) },
         },
         runs,
         (run) =>
@@ -47,8 +46,7 @@ export const clickbench: Benchmark = async function* ({ folder, runs, quick, pro
     );
     yield { ...line, ratio: mean, goal: "≤ 1.10 × (geometric mean)", reached: mean <= 1.1 };
   } finally {
-    await server.close();
-    await bench.close();
+    await pond.close();
   }
 };
 

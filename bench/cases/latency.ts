@@ -2,26 +2,25 @@ import path from "node:path";
 import { quoteLiteral } from "../../app/query/quote.ts";
 import { narrow } from "../data.ts";
 import { type Benchmark, lineOf, quantile } from "../harness.ts";
-import { makeTable, openBenchPond, serve } from "../pond.ts";
+import { openPondProcess } from "../pond.ts";
 
 /** Questions in one turn of a contender: so many that a pause of the machine's does not decide. */
 const atATime = 50;
 
 /** A small query over HTTP, warm, by one client and by eight, beside the same query on a connection in the process. */
 export const latency: Benchmark = async function* ({ folder, runs, quick, progress }) {
-  const bench = await openBenchPond(path.join(folder, "pond"));
-  const server = await serve(bench.pond);
+  const pond = await openPondProcess(path.join(folder, "pond"));
   try {
     progress("small queries: making a table");
-    const file = await makeTable(bench, "narrow", narrow(300_000));
+    const file = await pond.makeTable("narrow", narrow(300_000));
     const sql = (from: string) =>
       `SELECT priority, count(*) AS orders, sum(price) AS total FROM ${from} WHERE order_key < 1000 GROUP BY priority`;
     const inProcess = sql(`read_parquet(${quoteLiteral(file)})`);
     const turns = quick ? 4 : 4 * runs;
     for (const clients of [1, 8]) {
       const contenders = {
-        floor: async () => void (await bench.floor.runAndReadAll(inProcess)).getRowObjectsJson(),
-        millpond: async () => void (await server.query(sql("narrow"))),
+        floor: async () => void (await pond.floor.runAndReadAll(inProcess)).getRowObjectsJson(),
+        millpond: async () => void (await pond.query(sql("narrow"))),
       };
       const times: Record<keyof typeof contenders, number[]> = { floor: [], millpond: [] };
       const seconds = { floor: 0, millpond: 0 };
@@ -58,7 +57,6 @@ export const latency: Benchmark = async function* ({ folder, runs, quick, progre
       );
     }
   } finally {
-    await server.close();
-    await bench.close();
+    await pond.close();
   }
 };

@@ -2,12 +2,15 @@ import { ingest } from "../app/flow/ingest.ts";
 import { openBenchPond, serve } from "./pond.ts";
 
 /**
- * A pond in a process of its own, whose memory is looked at from outside. Told by its parent what to ingest; SQL comes over HTTP.
+ * A pond in a process of its own, as it is for whoever asks one. Told by its parent what to ingest; SQL comes over HTTP.
  *
- *   node memory-pond.ts <folder> <MiB>
+ *   node pond-process.ts <folder> <environment as JSON>
  */
-const [folder = "", mebibytes = ""] = process.argv.slice(2);
-const { pond, close } = await openBenchPond(folder, { MILLPOND_MEMORY_MIB: mebibytes });
+const [folder = "", environment = "{}"] = process.argv.slice(2);
+const { pond, close } = await openBenchPond(
+  folder,
+  JSON.parse(environment) as Record<string, string>,
+);
 const server = await serve(pond);
 process.on("message", (key: string) => {
   ingest(pond.ingest, key).then(
