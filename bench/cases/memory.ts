@@ -86,14 +86,17 @@ async function* ofAnswers({ quick, progress }: BenchmarkContext, pond: PondProce
 async function* ofFiles({ quick, progress }: BenchmarkContext, pond: PondProcess, folder: string) {
   const inbox = path.join(folder, prefixes.inbox, "sized");
   await fs.mkdir(inbox, { recursive: true });
+  let files = 0;
   const take = async (megabytes: number) => {
     progress(`memory: a file of ${megabytes} MB`);
-    const file = path.join(inbox, `of-${megabytes}.csv`);
+    files += 1;
+    const name = `${files}.csv`;
+    const file = path.join(inbox, name);
     await pond.floor.run(
       `COPY (${orders(megabytes * 9600)}) TO ${quoteLiteral(file)} (FORMAT csv, HEADER)`,
     );
     await peakOf(pond);
-    await pond.ingest(`${prefixes.inbox}sized/of-${megabytes}.csv`);
+    await pond.ingest(`${prefixes.inbox}sized/${name}`);
     const peak = await peakOf(pond);
     await fs.rm(file);
     return peak;
