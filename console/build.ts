@@ -34,7 +34,7 @@ export async function buildConsole(folder: string): Promise<void> {
     const hash = createHash("sha256").update(contents).digest("hex").slice(0, 12);
     const named = `${name}-${hash}${ext}`;
     html = html.replace(`/console/${name}${ext}`, `/console/${named}`);
-    await fs.writeFile(path.join(folder, named), contents);
+    // Packed alone: the plain file would make half of the image's last layer.
     await fs.writeFile(path.join(folder, `${named}.gz`), gzipSync(contents, { level: 9 }));
   }
   await fs.writeFile(path.join(folder, "index.html"), html);

@@ -1,5 +1,6 @@
 import fs from "node:fs/promises";
 import path from "node:path";
+import { gunzipSync } from "node:zlib";
 
 /** The console: a page for people, as `console/build.ts` writes it. */
 export interface Page {
@@ -26,14 +27,16 @@ const types: Readonly<Record<string, string>> = {
 
 /** @param folder what `console/build.ts` wrote */
 export async function readPage(folder: string): Promise<Page> {
-  const read = async (name: string) => new Uint8Array(await fs.readFile(path.join(folder, name)));
-  const names = await fs.readdir(folder);
+  const read = async (file: string, type: string): Promise<PageFile> => {
+    const packed = new Uint8Array(await fs.readFile(file));
+    return { type, content: new Uint8Array(gunzipSync(packed)), packed };
+  };
   const files = await Promise.all(
-    names.flatMap((name) => {
-      const type = types[path.extname(name)];
+    (await fs.readdir(folder)).flatMap((file) => {
+      const name = file.replace(/\.gz$/, "");
+      const type = name === file ? undefined : types[path.extname(name)];
       if (type === undefined) return [];
-      const both = Promise.all([read(name), read(`${name}.gz`)]);
-      return [both.then(([content, packed]) => [name, { type, content, packed }] as const)];
+      return [read(path.join(folder, file), type).then((found) => [name, found] as const)];
     }),
   );
   const html = await fs.readFile(path.join(folder, "index.html"), "utf8");

@@ -189,7 +189,7 @@ describe("the image", function () {
           /^opt\/millpond\/extensions\/v[\d.]+\/linux_\w+\/httpfs\.duckdb_extension$/,
           /^var\/task\/node_modules\/@duckdb\/node-bindings[\w-]*\/(package\.json|LICENSE|duckdb\.(js|node)|libduckdb\.so)$/,
           /^var\/task\/(index|handlers|worker|chunks\/[\w-]+)\.mjs(\.map)?$/,
-          /^var\/task\/console\/(index\.html|main-[0-9a-f]{12}\.(js|css)(\.gz)?)$/,
+          /^var\/task\/console\/(index\.html|main-[0-9a-f]{12}\.(js|css)\.gz)$/,
           /^var\/task\/queries\/\w+\.sql$/,
         ];
         const bytes = files.reduce((sum, file) => sum + file.bytes, 0);

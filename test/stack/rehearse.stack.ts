@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** What a rehearsal is worth: a step that goes missing is missed here. */
 const journey: readonly [string, RegExp][] = [
-  ["what it takes is there", /^Docker, Pulumi v3\./],
+  ["what it takes is there", /^Docker \d[^ ]*, Pulumi v3\./],
   ["the image", /^millpond-test:stack$/],
   ["the emulator starts", /^http:\/\/127\.0\.0\.1:\d+$/],
   ["pulumi stack init rehearsal", /^for (arm64|x86_64)/],
