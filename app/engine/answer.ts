@@ -45,6 +45,7 @@ import type {
   TableFile,
 } from "./protocol.ts";
 import { readTable } from "./read-table.ts";
+import { identityOf } from "./table-identity.ts";
 
 /** Parses a caller's SQL and holds it against the policy. Runs nothing of it. */
 export async function review(connection: DuckDBConnection, sql: string): Promise<ReviewResult> {
@@ -177,7 +178,7 @@ function sourceOf(query: string): string {
 }
 
 /**
- * Runs one reviewed query and writes its answer to a file.
+ * Runs one reviewed query and writes its answer to a file; a small one comes back whole, and its file goes.
  * @param connection a fresh one: the tables' names, and whatever the query sets up, go with it
  * @param named whether it has the tables' names already
  * @throws MillpondError `sql-invalid` with DuckDB's message, line and caret for a mistake in the SQL
@@ -224,18 +225,11 @@ interface ResultColumn {
 
 /** Columns of queries without parameters, by their SQL and by what is in the files of their tables. */
 const knownColumns = new BoundedMap<string, ResultColumn[]>(500);
-/** Files of a query whose columns are kept: with more of them the rest takes so long that it saves nothing. */
-const mostFilesKept = 20;
 
 /** What the columns of a query follow from. Undefined where that is too long to keep, or may change as it is read. */
 function columnsKey({ sql, tables }: QueryRequest): string | undefined {
-  const files = tables.flatMap((table) => table.files);
-  if (sql.length > longestKept || files.length > mostFilesKept) return undefined;
-  if (files.some(({ id }) => id === undefined)) return undefined;
-  return JSON.stringify([
-    sql,
-    tables.map((table) => [table.name, table.files.map(({ id }) => id)]),
-  ]);
+  const identity = sql.length > longestKept ? undefined : identityOf(tables);
+  return identity === undefined ? undefined : `${identity} ${sql}`;
 }
 
 async function resultColumns(

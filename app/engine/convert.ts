@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import fs from "node:fs";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { MillpondError, messageOf } from "../errors.ts";
 import {
@@ -19,7 +18,7 @@ import { relateCsv } from "./relate-csv.ts";
 import { relateJson } from "./relate-json.ts";
 import { relateParquet } from "./relate-parquet.ts";
 import { type Column, type Relation, sampleRows, settled } from "./relation.ts";
-import { checkPacking } from "./unpack.ts";
+import { checkPacking, hasAtMost } from "./unpack.ts";
 
 /** Columns whose types one scan tries: DuckDB plans longer than it scans where there are many more. */
 const columnsPerScan = 8;
@@ -116,10 +115,6 @@ function relate(connection: DuckDBConnection, request: ConvertRequest): Promise<
 /** Bytes of a source that is written in hope first: to write it again takes less than to plan the checks of each value. */
 const hopefulBytes = 1024 * 1024;
 
-function isSmall({ source, compression }: ConvertRequest): boolean {
-  return compression === "none" && fs.statSync(source).size <= hopefulBytes;
-}
-
 /**
  * Writes the Parquet file: first with the types that the start of the source proposes, checked value by value; where
  * one would change, with types from all of it, or, where there is another way to read it, fails with the marker.
@@ -142,7 +137,7 @@ async function writeExactly(
       return error as Error;
     }
   };
-  const hoped = isSmall(request) ? await attempt(usualCast) : undefined;
+  const hoped = hasAtMost(request, hopefulBytes) ? await attempt(usualCast) : undefined;
   if (typeof hoped === "number") return hoped;
   const checked = await attempt(exactCast);
   if (typeof checked === "number") return checked;

@@ -1,4 +1,5 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
+import { BoundedMap } from "../bounded-map.ts";
 import { isNested, unitedColumn, uniteTypes } from "../lake/unite-types.ts";
 import { foldName, quoteIdentifier, quoteList, quoteLiteral } from "../query/quote.ts";
 import { columnsOf } from "./columns-of.ts";
@@ -32,9 +33,7 @@ interface Values {
 }
 
 /** By what is in the files. */
-const known = new Map<string, Known>();
-/** Files that are remembered: an entry is a reference and an id. */
-const mostKnown = 20_000;
+const known = new BoundedMap<string, Known>(20_000);
 
 const safeInteger = String(Number.MAX_SAFE_INTEGER);
 
@@ -133,7 +132,6 @@ async function shapesOf(
   const unknown = files.filter(({ path }) => found.get(path) === undefined);
   if (unknown.length > 0) {
     const learnt = await learn(connection, unknown);
-    if (known.size + learnt.size > mostKnown) known.clear();
     for (const { path, id } of unknown) {
       const columns = learnt.get(path);
       if (columns === undefined) throw new Error(`DuckDB said nothing of ${path}`);

@@ -1,4 +1,3 @@
-import fs from "node:fs";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { proposedRung, textRungs, unsure } from "../lake/exact-types.ts";
 import { quoteIdentifier, quoteLiteral } from "../query/quote.ts";
@@ -6,7 +5,7 @@ import type { NamedType } from "./columns-of.ts";
 import { detectDelimiter, fieldsOfFirstRecord } from "./delimiter.ts";
 import type { ConvertRequest } from "./protocol.ts";
 import { type Relation, sampleRows, settled } from "./relation.ts";
-import { readHead } from "./unpack.ts";
+import { hasAtMost, readHead } from "./unpack.ts";
 
 /** A file of more columns than this keeps them as text, as planning takes time by the square of their number. */
 const mostTypedColumns = 1000;
@@ -48,7 +47,8 @@ export async function relateCsv(
     found.map(({ name }) => name),
   );
   const typed = found.length <= mostTypedColumns;
-  const whole = isSeenWhole(request) ? head : undefined;
+  // Its rows, of two bytes at least, are then all among those that detection reads.
+  const whole = hasAtMost(request, 2 * sampleRows) ? head : undefined;
   const open =
     typed && mayBeOpen(found, delimiter, whole)
       ? await openColumns(connection, from, found)
@@ -62,11 +62,6 @@ export async function relateCsv(
     proposal: typed ? propose(name, type) : settled,
   }));
   return { from, columns };
-}
-
-/** Whether a source is so small that its rows, of two bytes at least, are all among those that detection reads. */
-function isSeenWhole({ source, compression }: ConvertRequest): boolean {
-  return compression === "none" && fs.statSync(source).size <= 2 * sampleRows;
 }
 
 function hasTemporal(found: readonly NamedType[]): boolean {
@@ -86,18 +81,17 @@ function mayBeOpen(
   if (whole === undefined) return true;
   if (!hasTemporal(found)) return false;
   if (found.some(({ type }) => type.startsWith("TIMESTAMP"))) return true;
-  const edges = [delimiter, '"', "\n", "\r", undefined];
-  const pattern = new RegExp(dayPattern.replaceAll("\\s", "[ \\t]"), "g");
-  for (const { 0: text, index } of whole.matchAll(pattern)) {
-    const around = [whole[index - 1], whole[index + text.length]];
-    const isField = around.every((character) => edges.includes(character));
+  const isEdge = (character: string | undefined) =>
+    character === undefined || character === delimiter || /[\s"]/.test(character);
+  for (const { 0: text, index } of whole.matchAll(new RegExp(day, "g"))) {
+    const isField = isEdge(whole[index - 1]) && isEdge(whole[index + text.length]);
     if (isField && !/^\d{4}-\d{2}-\d{2}$/.test(text)) return true;
   }
   return false;
 }
 
-/** Days alone, in any order. */
-const dayPattern = "\\s*\\d{1,4}[-/.]\\d{1,2}[-/.]\\d{1,4}\\s*";
+/** A day, in any order. */
+const day = "\\d{1,4}[-/.]\\d{1,2}[-/.]\\d{1,4}";
 
 /**
  * The columns of whose type the start of a source says nothing: those that hold nothing there, and those of days,
@@ -115,7 +109,7 @@ async function openColumns(
     const days = temporal && ["VARCHAR", "TIMESTAMP"].includes(type);
     return [
       `count(${id})`,
-      days ? `bool_and(regexp_full_match(${id}, ${quoteLiteral(dayPattern)}))` : "false",
+      days ? `bool_and(regexp_full_match(${id}, ${quoteLiteral(`\\s*${day}\\s*`)}))` : "false",
     ];
   });
   const seen = await connection.runAndReadAll(

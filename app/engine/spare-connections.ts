@@ -1,11 +1,10 @@
 import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { nameTables } from "./name-tables.ts";
 import type { TableFiles } from "./protocol.ts";
+import { identityOf } from "./table-identity.ts";
 
 /** Sets of tables for which one is kept. */
 const mostKept = 8;
-/** Files of tables that are named ahead: with more of them the rest of a query takes so long that it saves nothing. */
-const mostFiles = 20;
 
 /**
  * Connections on which tables have their names already, each for one request that has not come yet: most ask what was asked
@@ -22,7 +21,7 @@ export class SpareConnections {
 
   /** One with just these tables, if there is one: it is the caller's, who closes it. */
   async take(tables: readonly TableFiles[]): Promise<DuckDBConnection | undefined> {
-    const key = keyOf(tables);
+    const key = identityOf(tables);
     const kept = key === undefined ? undefined : this.#kept.get(key);
     if (key === undefined || kept === undefined) return undefined;
     this.#kept.delete(key);
@@ -31,8 +30,8 @@ export class SpareConnections {
 
   /** Makes one for whoever asks these tables next. */
   prepare(tables: readonly TableFiles[]): void {
-    const key = keyOf(tables);
-    if (key === undefined || this.#kept.has(key)) return;
+    const key = identityOf(tables);
+    if (tables.length === 0 || key === undefined || this.#kept.has(key)) return;
     for (const [oldest, kept] of this.#kept) {
       if (this.#kept.size < mostKept) break;
       this.#kept.delete(oldest);
@@ -52,12 +51,4 @@ export class SpareConnections {
       return undefined;
     }
   }
-}
-
-/** The same for the same content. Undefined for tables that may change while they are read, or of many files. */
-function keyOf(tables: readonly TableFiles[]): string | undefined {
-  const files = tables.flatMap((table) => table.files);
-  if (tables.length === 0 || files.length > mostFiles) return undefined;
-  if (files.some(({ id }) => id === undefined)) return undefined;
-  return JSON.stringify(tables);
 }

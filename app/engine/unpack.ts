@@ -8,6 +8,11 @@ import { emptyFile, SourceError, sourceAdvice } from "../lake/source-error.ts";
 import type { Compression } from "../lake/source-key.ts";
 import type { ConvertRequest } from "./protocol.ts";
 
+/** Whether a source lies there as it is, and has so many bytes or fewer. */
+export function hasAtMost({ source, compression }: ConvertRequest, bytes: number): boolean {
+  return compression === "none" && fs.statSync(source).size <= bytes;
+}
+
 /** Bytes that the separator is read from. */
 const headBytes = 65_536;
 

@@ -381,8 +381,10 @@ function isBelowLink(folder: string): boolean {
   }
 }
 
-/** Undefined for anything but a plain file: a link may lead out of the folder. */
-/** At once, as SQLite is asked: a look takes microseconds, and a turn of the event loop ten times as long. */
+/**
+ * Undefined for anything but a plain file: a link may lead out of the folder. At once, as SQLite is asked: a look takes
+ * microseconds, and a turn of the event loop ten times as long.
+ */
 function statFile(file: string): fs.BigIntStats | undefined {
   try {
     const stat = fs.lstatSync(file, { bigint: true, throwIfNoEntry: false });

@@ -32,7 +32,7 @@ interface Copy {
 }
 
 /**
- * Local copies of small objects, each of one version. One GET is as quick as the HEAD that a remote reader begins with;
+ * Local copies of small objects, each of one version; in a folder second names, of any size. One GET is as quick as the HEAD that a remote reader begins with;
  * asked again, it costs nothing; and what is read is just the version that was listed.
  */
 export class PinnedCopies {

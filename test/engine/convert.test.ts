@@ -284,7 +284,54 @@ describe("convert", () => {
 
         expect(types).to.deep.equal({ a: "DATE", b: "DATE" });
       });
+      it(`reads them in columns that tabs part: ${one} beside ${other}`, async () => {
+        const rows = `${one}\t${other}\tx\n`.repeat(2);
+
+        const { types } = await converted(`a\tb\tc\n${rows}`, "tsv");
+
+        expect(types).to.deep.equal({ a: "DATE", b: "DATE", c: "VARCHAR" });
+      });
+      it(`reads them with blanks around: ${one} beside ${other}`, async () => {
+        const rows = `${one}, ${other} ,x\n`.repeat(2);
+
+        const { types } = await converted(`a,b,c\n${rows}`);
+
+        expect(types).to.deep.equal({ a: "DATE", b: "DATE", c: "VARCHAR" });
+      });
     }
+
+    it("finds in a small file what it finds where no short cut is taken, as in a packed one", async () => {
+      const texts = ["2024-02-29", "29.2.2024", "2/29/2024", "29/2/2024", "2024/2/9", "2024-2-9"];
+      const others = [
+        "",
+        " 2024-02-29",
+        " 29.2.2024 ",
+        "2024-02-29 10:00:00",
+        "1.2.3.4",
+        '"29.2.2024"',
+        "x",
+        "7",
+      ];
+      const cell = fc.constantFrom(...texts, ...others);
+      const table = fc.record({
+        format: fc.constantFrom("csv" as const, "tsv" as const),
+        rows: fc.array(fc.tuple(cell, cell, cell), { minLength: 1, maxLength: 4 }),
+      });
+
+      await fc.assert(
+        fc.asyncProperty(table, async ({ format, rows }) => {
+          const delimiter = format === "csv" ? "," : "\t";
+          const block = rows.map((row) => `${row.join(delimiter)}${delimiter}end\n`).join("");
+          const header = `${["a", "b", "c", "d"].join(delimiter)}\n`;
+
+          const plain = await converted(header + block, format);
+          const packed = await converted(zlib.gzipSync(header + block), format, "gzip");
+
+          expect(plain).to.deep.equal(packed);
+        }),
+        { numRuns: 40 },
+      );
+    });
   });
 
   describe("rows of CSV", () => {
