@@ -46,7 +46,7 @@ const slowOnly = ["layout"];
 /** What a ratio may be of the recorded one. */
 const mostWorse = 2;
 
-const { names, runs, megabytes, quick, check, record } = readArguments();
+const { names, allOfThem, runs, megabytes, quick, check, record } = readArguments();
 process.stdout.write(`machine: ${machine()}, ${versions()}\n`);
 const begun = performance.now();
 const progress = (text: string) => {
@@ -130,7 +130,7 @@ async function recorded(): Promise<Ratios> {
  * @returns whether all is well
  */
 async function compare(before: Ratios): Promise<boolean> {
-  const isWorse = ({ id, ratio }: Line) => ratio > (before[id] ?? 0) * mostWorse;
+  const isWorse = ({ id, ratio }: Line) => ratio > (before[id] ?? ratio) * mostWorse;
   const again: Record<string, Line[]> = {};
   for (const [name, lines] of Object.entries(measured)) {
     if (!lines.some(isWorse)) continue;
@@ -145,7 +145,12 @@ async function compare(before: Ratios): Promise<boolean> {
     const verdict = was === undefined ? "NOT RECORDED" : now > was * mostWorse ? "WORSE" : "";
     return [id, now.toFixed(2), was?.toFixed(2) ?? "", verdict];
   });
-  process.stdout.write(`\n${columnsText([["ratio", "now", "recorded", ""], ...rows])}\n`);
+  // What a machine can't measure, as without Python; but nothing goes missing unseen.
+  const absent = Object.entries(before)
+    .filter(([id]) => allOfThem && first[id] === undefined)
+    .map(([id, was]) => [id, "", was.toFixed(2), "not measured"]);
+  const table = [["ratio", "now", "recorded", ""], ...rows, ...absent];
+  process.stdout.write(`\n${columnsText(table)}\n`);
   const bad = rows.filter(([, , , verdict]) => verdict !== "");
   if (bad.length === 0) return true;
   process.stderr.write(
@@ -191,6 +196,7 @@ function readArguments() {
     const all = Object.keys(benchmarks).filter((name) => !quick || !slowOnly.includes(name));
     return {
       names: positionals.length > 0 ? positionals : all,
+      allOfThem: positionals.length === 0,
       runs: number("runs", quick ? 3 : 5),
       megabytes: number("megabytes", quick ? 20 : 100),
       quick,

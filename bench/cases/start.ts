@@ -30,8 +30,12 @@ const bundleMiB = 1.5;
 export const start: Benchmark = async function* ({ runs, progress }) {
   const here = architectureCalled("node", process.arch);
   if (here === undefined) throw new Error(`no function runs on ${process.arch}`);
-  const given = process.env[environmentNames.extensions];
-  const extensions = given ?? (await extensionFor(architectures[here].duckdb));
+  if (!(await hasPython())) {
+    process.stderr.write("start: left out, there is no python3\n");
+    return;
+  }
+  const extensions =
+    process.env[environmentNames.extensions] ?? (await extensionFor(architectures[here].duckdb));
 
   progress("start: making the bundle");
   await fs.rm(folder, { recursive: true, force: true });
@@ -103,9 +107,21 @@ process.exit();
   );
 };
 
+const run = promisify(execFile);
+
+/** httpfs comes by it, too. */
+async function hasPython(): Promise<boolean> {
+  return await run("python3", ["--version"]).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return false;
+      throw error;
+    },
+  );
+}
+
 /** An environment with DuckDB's package for Python, of the version that httpfs is built for. @returns its interpreter */
 async function preparePython(progress: (text: string) => void): Promise<string> {
-  const run = promisify(execFile);
   const file = path.join(python, "bin/python");
   if (existsSync(path.join(python, "complete"))) return file;
   progress("start: installing DuckDB for Python under .cache/");
