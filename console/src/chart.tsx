@@ -1,26 +1,13 @@
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import type { Column, Row } from "./api.ts";
 import { across, drawnOf, fitting, labelled, rangeAround } from "./chart-data.ts";
 import { isNumeric, isTemporal } from "./format.ts";
 import { type ChartChoice, type ChartKind, chartKinds, rowCount } from "./link.ts";
+import { useMedia } from "./media.ts";
 
 /** Of seconds, to either side of a moment that is alone. */
 const halfADay = 43_200;
-
-/** Whether the page is dark, now and when that changes. */
-function useDark(): boolean {
-  const [query] = useState(() => matchMedia("(prefers-color-scheme: dark)"));
-  const [dark, setDark] = useState(query.matches);
-  useEffect(() => {
-    const changed = () => setDark(query.matches);
-    query.addEventListener("change", changed);
-    // It may have changed before this was told to listen.
-    changed();
-    return () => query.removeEventListener("change", changed);
-  }, [query]);
-  return dark;
-}
 
 export function Chart({
   columns,
@@ -42,7 +29,7 @@ export function Chart({
   );
   const { kind, x, y } = choice;
   const upright = kind === "histogram" || y === rowCount ? "rows" : (columns[y]?.name ?? "");
-  const dark = useDark();
+  const dark = useMedia("(prefers-color-scheme: dark)");
   useEffect(() => {
     const element = place.current;
     if (element === null || drawn === undefined || drawn.xs.length === 0) return;

@@ -1,11 +1,8 @@
 import { execFile } from "node:child_process";
-import fs from "node:fs/promises";
-import { createRequire } from "node:module";
 import { promisify } from "node:util";
 import { expect } from "chai";
+import { axeFinds } from "./open-console.ts";
 import { type OpenedPage, openPage } from "./opened-page.ts";
-
-const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 /** What a person reads off the page: values, pictures, copies, and where a mistake is. */
 describe("the data in the console, in Chromium", function () {
@@ -317,17 +314,7 @@ describe("the data in the console, in Chromium", function () {
       await opened.status("12,000 rows");
       await button("Chart");
       await page.waitForSelector(".plot canvas");
-      const client = await page.createCDPSession();
-      await client.send("Runtime.evaluate", { expression: await fs.readFile(axe, "utf8") });
-      const found = await page.evaluate(async () => {
-        type Violations = { id: string; nodes: { html: string }[] }[];
-        const { axe } = window as unknown as {
-          axe: { run(): Promise<{ violations: Violations }> };
-        };
-        return (await axe.run()).violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
-      });
-      await client.detach();
-      expect(found).to.deep.equal([]);
+      expect(await axeFinds(page)).to.deep.equal([]);
     });
   });
 

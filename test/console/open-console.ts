@@ -24,6 +24,33 @@ const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 export const token = "a-token-of-the-console-0123456789";
 export const hostile = `<img src=x onerror="window.owned = true"><script>window.owned = true</script>`;
 
+/** Whether there is a browser to test in. Says so where there is none. */
+export function hasChromium(): boolean {
+  if (chromium !== undefined) return true;
+  process.stderr.write("skipped: there is no Chromium: apt-get install chromium\n");
+  return false;
+}
+
+/** A browser with one page. @param folder where its profile may lie */
+export async function launch(folder: string): Promise<{ browser: Browser; page: Page }> {
+  const browser = await puppeteer.launch({
+    ...(chromium === undefined ? {} : { executablePath: chromium }),
+    userDataDir: path.join(folder, "profile"),
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--no-first-run",
+    ],
+  });
+  const page = await browser.newPage();
+  await page.setViewport({ width: 1280, height: 800 });
+  return { browser, page };
+}
+
 /** A pond on this machine that asks for a token, and a browser. */
 export interface OpenConsole {
   url: string;
@@ -38,10 +65,7 @@ export interface OpenConsole {
 
 /** @returns undefined where there is no Chromium */
 export async function openConsole(): Promise<OpenConsole | undefined> {
-  if (chromium === undefined) {
-    process.stderr.write("skipped: there is no Chromium: apt-get install chromium\n");
-    return undefined;
-  }
+  if (!hasChromium()) return undefined;
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
   const ends: (() => Promise<unknown>)[] = [() => fs.rm(folder, { recursive: true, force: true })];
   const close = async () => {
@@ -89,22 +113,8 @@ export async function openConsole(): Promise<OpenConsole | undefined> {
     const options = { host: "127.0.0.1", port: 0, names: [], stallMs: 60_000 };
     const server = await serveLocal(pond, options);
     ends.splice(1, 0, () => server.close());
-    const browser = await puppeteer.launch({
-      executablePath: chromium,
-      userDataDir: path.join(folder, "profile"),
-      args: [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-first-run",
-      ],
-    });
+    const { browser, page } = await launch(folder);
     ends.unshift(() => browser.close());
-    const page = await browser.newPage();
-    await page.setViewport({ width: 1280, height: 800 });
     note(page, violations);
     return { url: server.url, folder, browser, page, violations, close };
   } catch (error) {

@@ -1,8 +1,7 @@
-import { existsSync } from "node:fs";
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import puppeteer, { type Page } from "puppeteer-core";
+import type { Page } from "puppeteer-core";
 import { environmentNames } from "../../app/contract.ts";
 import { readSettings } from "../../app/environment.ts";
 import { ingest } from "../../app/flow/ingest.ts";
@@ -11,10 +10,7 @@ import { createLogger } from "../../app/logger.ts";
 import { openPond } from "../../app/pond.ts";
 import { serveLocal } from "../../cli/local-server.ts";
 import { buildConsole } from "../../console/build.ts";
-
-const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
-  existsSync,
-);
+import { hasChromium, launch, said, sql, status } from "./open-console.ts";
 
 export interface OpenedPage {
   page: Page;
@@ -40,10 +36,7 @@ export async function openPage(
   files: Readonly<Record<string, string>>,
   queries: Readonly<Record<string, string>> = {},
 ): Promise<OpenedPage | undefined> {
-  if (chromium === undefined) {
-    process.stderr.write("skipped: there is no Chromium: apt-get install chromium\n");
-    return undefined;
-  }
+  if (!hasChromium()) return undefined;
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
   const [built, store] = [path.join(folder, "console"), path.join(folder, "pond")];
   await buildConsole(built);
@@ -66,47 +59,14 @@ export async function openPage(
   };
   for (const [key, text] of Object.entries(files)) await put(key, text);
   const server = await serveLocal(pond, { host: "127.0.0.1", port: 0, names: [], stallMs: 60_000 });
-  const browser = await puppeteer.launch({
-    executablePath: chromium,
-    userDataDir: path.join(folder, "profile"),
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-      "--no-first-run",
-    ],
-  });
-  const page = await browser.newPage();
-  await page.setViewport({ width: 1280, height: 800 });
+  const { browser, page } = await launch(folder);
   return {
     page,
     url: server.url,
     put,
-    said: async (selector) =>
-      await page.$$eval(selector, (found) => found.map((one) => one.textContent ?? "")),
-    run: async (sql) => {
-      await page.focus(".cm-content");
-      await page.keyboard.down("Control");
-      await page.keyboard.press("a");
-      await page.keyboard.up("Control");
-      await page.keyboard.sendCharacter(sql);
-      await page.keyboard.down("Control");
-      await page.keyboard.press("Enter");
-      await page.keyboard.up("Control");
-    },
-    status: async (pattern) => {
-      await page.waitForFunction(
-        (wanted: string) =>
-          [...document.querySelectorAll("[role=status]")].some((one) =>
-            new RegExp(wanted).test(one.textContent ?? ""),
-          ),
-        {},
-        pattern,
-      );
-    },
+    said: (selector) => said(page, selector),
+    run: (text) => sql(page, text),
+    status: (pattern) => status(page, pattern),
     close: async () => {
       await browser.close();
       await server.close();
