@@ -225,13 +225,13 @@ describe("the console, in Chromium", function () {
       await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
       await sql("SELECT day, value FROM days LIMIT 20");
       await status("20 rows");
-      for (const width of [1280, 390]) {
-        await page.setViewport({ width, height: 800 });
+      for (const width of [1280, 390] as const) {
+        await opened.resize(page, width);
         expect(await opened.axeFinds(page), `${width}`).to.deep.equal([]);
         // Nothing wider than the screen but what scrolls by itself.
         expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.equal(width);
       }
-      await page.setViewport({ width: 1280, height: 800 });
+      await opened.resize(page, 1280);
     });
   }
 

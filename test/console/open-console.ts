@@ -179,6 +179,25 @@ export async function status(page: Page, pattern: string): Promise<void> {
   await shows(page, "[role=status]", pattern);
 }
 
+/** Gives the page another width, and waits until what is seen has taken its places: the editor loses the focus when it moves. */
+export async function resize(page: Page, width: 1280 | 390): Promise<void> {
+  await page.setViewport({ width, height: 800 });
+  await page.waitForFunction(
+    (narrow: boolean) => {
+      const [nav, main] = [document.querySelector("nav"), document.querySelector("main")];
+      if (nav === null || main === null) return false;
+      const [one, other] = [nav.getBoundingClientRect(), main.getBoundingClientRect()];
+      const mainFirst =
+        (main.compareDocumentPosition(nav) & Node.DOCUMENT_POSITION_FOLLOWING) !== 0;
+      return (
+        mainFirst === narrow && (narrow ? other.bottom <= one.top + 1 : one.right <= other.left + 1)
+      );
+    },
+    {},
+    width === 390,
+  );
+}
+
 /** As a person drops files on the page: by the browser's own drag. */
 export async function drop(page: Page, ...files: { name: string; text: string }[]): Promise<void> {
   await page.evaluate((given) => {

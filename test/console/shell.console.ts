@@ -9,6 +9,7 @@ import {
   type OpenConsole,
   openConsole,
   press,
+  resize,
   said,
   shows,
   sql,
@@ -514,26 +515,6 @@ describe("the console around its answers, in Chromium", function () {
     });
   });
 
-  /** Until what is seen has taken its places, as the editor loses the focus when it moves. */
-  const resize = async (width: 1280 | 390) => {
-    await page.setViewport({ width, height: 800 });
-    await page.waitForFunction(
-      (narrow: boolean) => {
-        const [nav, main] = [document.querySelector("nav"), document.querySelector("main")];
-        if (nav === null || main === null) return false;
-        const [one, other] = [nav.getBoundingClientRect(), main.getBoundingClientRect()];
-        const mainFirst =
-          (main.compareDocumentPosition(nav) & Node.DOCUMENT_POSITION_FOLLOWING) !== 0;
-        return (
-          mainFirst === narrow &&
-          (narrow ? other.bottom <= one.top + 1 : one.right <= other.left + 1)
-        );
-      },
-      {},
-      width === 390,
-    );
-  };
-
   for (const [scheme, width] of [
     ["light", 1280],
     ["dark", 1280],
@@ -543,10 +524,10 @@ describe("the console around its answers, in Chromium", function () {
     describe(`in ${scheme}, ${width} pixels wide`, () => {
       before(async () => {
         await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
-        await resize(width);
+        await resize(page, width);
       });
       after(async () => {
-        await resize(1280);
+        await resize(page, 1280);
       });
 
       const states: Record<string, () => Promise<unknown>> = {
@@ -605,10 +586,10 @@ describe("the console around its answers, in Chromium", function () {
     it("is that of Tab, wide and as on a phone, and keeps what was written", async () => {
       await write(page, "SELECT 'kept'");
       for (const width of [1280, 390] as const) {
-        await resize(width);
+        await resize(page, width);
         expect((await said(page, ".cm-content")).join()).to.equal("SELECT 'kept'");
       }
-      await page.setViewport({ width: 1280, height: 800 });
+      await resize(page, 1280);
     });
   });
 
