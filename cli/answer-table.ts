@@ -1,4 +1,5 @@
 import Table from "cli-table3";
+import { isNumeric } from "../app/query/number-type.ts";
 import type { FirstRows } from "./first-rows.ts";
 import { countText } from "./text.ts";
 
@@ -23,12 +24,10 @@ export function answerTable({ meta, data }: FirstRows, count: number, width?: nu
   return `${table}\n… ${left.join(", ")}: --format csv shows all, --output <file> keeps them\n`;
 }
 
-const numeric = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*|BIGNUM)$/;
-
 function draw(meta: FirstRows["meta"], rows: FirstRows["data"], colWidths: number[] = []): string {
   const table = new Table({
     head: meta.map(({ name }) => plain(name)),
-    colAligns: meta.map(({ type }) => (numeric.test(type) ? "right" : "left")),
+    colAligns: meta.map(({ type }) => (isNumeric(type) ? "right" : "left")),
     style: { head: [], border: [], compact: true },
     colWidths,
   });

@@ -1,4 +1,5 @@
 import { MillpondError } from "../app/errors.ts";
+import { readAnswerStart } from "../app/query/answer-start.ts";
 
 /** An answer in JSON, as far as it is shown. */
 export interface FirstRows {
@@ -19,52 +20,8 @@ export async function firstRows(
   rows: number,
   most = mostCharacters,
 ): Promise<FirstRows> {
-  const decoder = new TextDecoder();
-  const scan = new RowScan();
-  let text = "";
-  for await (const chunk of answer) {
-    const begin = text.length;
-    text += decoder.decode(chunk, { stream: true });
-    scan.read(text, begin, rows);
-    if (scan.found === rows || text.length > most) return parsed(`${text.slice(0, scan.end)}]}`);
-  }
+  const { text } = await readAnswerStart(answer, { rows, characters: most });
   return parsed(text);
-}
-
-/** Where in an answer its rows end, while it comes. */
-class RowScan {
-  found = 0;
-  /** Of the last whole row; where there is none, of what stands before the first. */
-  end = 0;
-  #depth = 0;
-  #quoted = false;
-  #escaped = false;
-  #inRows = false;
-
-  /** @param begin what was read before ends here */
-  read(text: string, begin: number, most: number): void {
-    for (let i = begin; i < text.length && this.found < most; i += 1) {
-      const sign = text[i];
-      if (this.#quoted) {
-        if (this.#escaped) this.#escaped = false;
-        else if (sign === "\\") this.#escaped = true;
-        else if (sign === '"') this.#quoted = false;
-      } else if (sign === '"') this.#quoted = true;
-      else if (sign === "{" || sign === "[") {
-        this.#depth += 1;
-        if (sign === "[" && this.#depth === 2 && /"data"\s*:\s*$/.test(text.slice(0, i))) {
-          this.#inRows = true;
-          this.end = i + 1;
-        }
-      } else if (sign === "}" || sign === "]") {
-        this.#depth -= 1;
-        if (this.#depth === 1) this.#inRows = false;
-        if (this.#depth !== 2 || !this.#inRows) continue;
-        this.found += 1;
-        this.end = i + 1;
-      }
-    }
-  }
 }
 
 function parsed(text: string): FirstRows {

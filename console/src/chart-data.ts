@@ -1,5 +1,6 @@
+import { isNumeric } from "../../app/query/number-type.ts";
 import type { Column, Row } from "./api.ts";
-import { count, isNumeric, isTemporal, placeOf, shown } from "./format.ts";
+import { count, isTemporal, placeOf, shown } from "./format.ts";
 import { type ChartChoice, type ChartKind, rowCount } from "./link.ts";
 
 /** A chart that suits the columns: how often each value is there, where they hold no number. */

@@ -1,8 +1,9 @@
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import uPlot from "uplot";
+import { isNumeric } from "../../app/query/number-type.ts";
 import type { Column, Row } from "./api.ts";
 import { across, drawnOf, fitting, labelled, rangeAround } from "./chart-data.ts";
-import { isNumeric, isTemporal } from "./format.ts";
+import { isTemporal } from "./format.ts";
 import { type ChartChoice, type ChartKind, chartKinds, rowCount } from "./link.ts";
 import { useMedia } from "./media.ts";
 

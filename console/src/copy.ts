@@ -1,5 +1,6 @@
+import { isNumeric } from "../../app/query/number-type.ts";
 import { type Asked, type Column, pathOf, type Row } from "./api.ts";
-import { isNumeric, shown } from "./format.ts";
+import { shown } from "./format.ts";
 
 /**
  * Rows as spreadsheets take them from the clipboard: a cell in quotes may hold tabs, lines and quotes.

@@ -9,13 +9,6 @@ export function shown(value: unknown, type?: string): string {
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
-const numberTypes =
-  /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|BIGNUM|FLOAT|DOUBLE|DECIMAL\(\d+,\s*\d+\))$/;
-
-export function isNumeric(type: string): boolean {
-  return numberTypes.test(type);
-}
-
 export function isTemporal(type: string): boolean {
   return /^(DATE|TIMESTAMP(_S|_MS|_NS| WITH TIME ZONE)?)$/.test(type);
 }

@@ -1,7 +1,8 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { isNumeric } from "../../app/query/number-type.ts";
 import type { Column, Row } from "./api.ts";
 import { Cell } from "./cell.tsx";
-import { isNumeric, shown } from "./format.ts";
+import { shown } from "./format.ts";
 import { inOrder, type Sorting } from "./order.ts";
 
 /** Pixels; style.css says the same. */

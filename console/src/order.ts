@@ -1,5 +1,6 @@
+import { isNumeric } from "../../app/query/number-type.ts";
 import type { Column, Row } from "./api.ts";
-import { isNumeric, shown } from "./format.ts";
+import { shown } from "./format.ts";
 
 /** By which column, and which way. */
 export interface Sorting {

@@ -1,6 +1,7 @@
+import { isNumeric } from "../../app/query/number-type.ts";
 import { quoteIdentifier } from "../../app/query/quote.ts";
 import type { Column, Row } from "./api.ts";
-import { isNumeric, isTemporal, shown } from "./format.ts";
+import { isTemporal, shown } from "./format.ts";
 
 /**
  * What is in a table, in two passes over it however many columns there are. `SUMMARIZE` has it in one, but fails altogether where one

@@ -1,9 +1,10 @@
 import { useEffect, useState } from "preact/hooks";
 import type { RejectionRecord } from "../../app/lake/rejection.ts";
 import type { TableSummary } from "../../app/lake/reports.ts";
+import { isNumeric } from "../../app/query/number-type.ts";
 import { quoteIdentifier } from "../../app/query/quote.ts";
 import { ask, type Column, type Result } from "./api.ts";
-import { age, bytes, count, duration, isNumeric, plural, shown } from "./format.ts";
+import { age, bytes, count, duration, plural, shown } from "./format.ts";
 import {
   type ColumnSummary,
   type Picture,
