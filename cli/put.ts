@@ -13,7 +13,7 @@ import { environmentNames, prefixes } from "../app/contract.ts";
 import { MillpondError, messageOf } from "../app/errors.ts";
 import { Uploads } from "../app/flow/uploads.ts";
 import type { RejectionRecord } from "../app/lake/rejection.ts";
-import type { Offer, SourceOutcome } from "../app/lake/reports.ts";
+import { mostPutBytes, type Offer, type SourceOutcome } from "../app/lake/reports.ts";
 import { parseSourceKey } from "../app/lake/source-key.ts";
 import { FolderStore } from "../app/store/folder-store.ts";
 import { awsError } from "./aws-error.ts";
@@ -177,9 +177,6 @@ async function askOutcome(target: Target, key: string, signal: AbortSignal) {
   if (answer.statusCode !== 200) throw await refusal(answer, target);
   return (await json(answer)) as SourceOutcome;
 }
-
-/** Bytes that one PUT of S3 takes. @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html */
-const mostPutBytes = 5 * 1024 ** 3;
 
 /** By the pond's own way in, as the console uploads. */
 function pondPlace(target: Target): Place {

@@ -25,6 +25,9 @@ export interface TableDetails extends TableSummary {
   rejections: RejectionRecord[];
 }
 
+/** Bytes that one PUT of S3 takes. @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html */
+export const mostPutBytes = 5 * 1024 ** 3;
+
 /** Where a file may be put. */
 export interface Offer {
   key: string;

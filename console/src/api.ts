@@ -1,5 +1,10 @@
 import type { RejectionRecord } from "../../app/lake/rejection.ts";
-import type { Offer, SourceOutcome, TableSummary } from "../../app/lake/reports.ts";
+import {
+  mostPutBytes,
+  type Offer,
+  type SourceOutcome,
+  type TableSummary,
+} from "../../app/lake/reports.ts";
 import type { SavedQuery } from "../../app/query/saved-query.ts";
 import { holdsNumbers, parseExactly, readBeginning } from "./answer-text.ts";
 import { bytes } from "./format.ts";
@@ -215,9 +220,6 @@ export async function offer(key: string, signal: AbortSignal): Promise<Offer> {
   const answer = await request("/inbox", { ...posted({ key }), signal });
   return (await answer.json()) as Offer;
 }
-
-/** Of one PUT of S3. @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html */
-const mostPutBytes = 5 * 1024 ** 3;
 
 /**
  * Uploads a file. Not by `fetch`, which says nothing of how far it is.
