@@ -138,8 +138,13 @@ describe("millpond, called wrongly", () => {
     const names = [...text.matchAll(/^ {2}([a-z-]+) (?=\[| )/gm)].map(([, name = ""]) => name);
 
     expect(text).to.match(/^Usage: npm run <command> -- /);
-    for (const name of names.filter((one) => one !== "help")) {
-      const usage = (await run([name, "--help"])).text.split("\n")[0] ?? "";
+    const shown = await Promise.all(
+      names
+        .filter((one) => one !== "help")
+        .map(async (name) => [name, (await run([name, "--help"])).text] as const),
+    );
+    for (const [name, help] of shown) {
+      const usage = help.split("\n")[0] ?? "";
       const script = /^Usage: npm run (\S+) -- /.exec(usage)?.[1] ?? "";
 
       expect(scripts[script], usage).to.match(new RegExp(`millpond\\.ts ${name}$`));
