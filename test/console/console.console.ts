@@ -8,7 +8,7 @@ import type { ElementHandle, Page } from "puppeteer-core";
 import { readPage } from "../../app/http/page.ts";
 import { startLocal } from "../../cli/local.ts";
 import * as opened from "./open-console.ts";
-import { hostile, type OpenConsole, openConsole, token } from "./open-console.ts";
+import { guardedPond, hostile, type OpenConsole, openConsole, token } from "./open-console.ts";
 
 /** Shown by the documentation. Whoever removes one has it made anew. */
 const pictures = fileURLToPath(new URL("../../docs/images/", import.meta.url));
@@ -21,7 +21,7 @@ describe("the console, in Chromium", function () {
   let page: Page;
 
   before(async function () {
-    const found = await openConsole();
+    const found = await openConsole(guardedPond);
     if (found === undefined) this.skip();
     started = found;
     ({ folder, page } = found);
@@ -36,10 +36,7 @@ describe("the console, in Chromium", function () {
 
   it("asks for a token once, and keeps it for this tab", async () => {
     await page.goto(started.url);
-    await page.waitForSelector(".token input");
-    await page.type(".token input", token);
-    await page.keyboard.press("Enter");
-    await page.waitForSelector(".tables li");
+    await opened.signIn(page);
 
     expect(await page.$(".token")).to.equal(null);
     await page.reload();
@@ -88,14 +85,9 @@ describe("the console, in Chromium", function () {
     await page.waitForSelector(".plot canvas");
     expect(await page.$eval(".chart select", (one) => one.value)).to.equal("line");
 
-    const link = await page.evaluate(() => location.href);
-    const other = await started.browser.newPage();
-    await other.goto(link);
     // Another tab asks for the token, and whether to go where the link leads.
-    await other.waitForSelector(".token input");
-    await other.type(".token input", token);
-    await other.keyboard.press("Enter");
-    await other.waitForSelector(".tables li");
+    const { hash } = new URL(page.url());
+    const other = await opened.openTab(started, { hash });
     await other.click(".notice button");
     await other.waitForSelector(".plot canvas");
     expect(await other.$eval(".cm-content", (one) => one.textContent)).to.contain("avg(value)");
@@ -190,14 +182,14 @@ describe("the console, in Chromium", function () {
     try {
       await drop({ name: "later.csv", text: "id\n1\n" });
       await upload("does not answer");
-      await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+      await opened.look(page);
       await page.waitForSelector("nav > [role=alert]");
       expect((await said("nav > [role=alert]")).join()).to.contain("the tables can't be listed");
       expect(await said(".grid .body [role=cell]")).to.deep.equal(["42"]);
     } finally {
       await page.setOfflineMode(false);
     }
-    await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+    await opened.look(page);
     await page.waitForFunction(() => document.querySelector("nav > [role=alert]") === null);
   });
 
@@ -209,9 +201,7 @@ describe("the console, in Chromium", function () {
       [", approx_quan", "approx_quantile"],
     ] as const) {
       await page.focus(".cm-content");
-      await page.keyboard.down("Control");
-      await page.keyboard.press("End");
-      await page.keyboard.up("Control");
+      await opened.press(page, "Control", "End");
       await page.keyboard.type(typed);
       await page.waitForSelector(".cm-tooltip-autocomplete li");
       const offered = await said(".cm-tooltip-autocomplete .cm-completionLabel");

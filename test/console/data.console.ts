@@ -1,39 +1,36 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { expect } from "chai";
-import { axeFinds } from "./open-console.ts";
-import { type OpenedPage, openPage } from "./opened-page.ts";
+import type { Page } from "puppeteer-core";
+import * as opened from "./open-console.ts";
+import { type OpenConsole, openConsole } from "./open-console.ts";
 
 /** What a person reads off the page: values, pictures, copies, and where a mistake is. */
 describe("the data in the console, in Chromium", function () {
   this.timeout(60_000);
-  let opened: OpenedPage;
-  const violations: string[] = [];
+  let started: OpenConsole;
+  let page: Page;
 
   before(async function () {
-    const days = Array.from({ length: 12_000 }, (_, i) => `${i},w${i % 100}`);
-    const found = await openPage(
-      {
+    const many = Array.from({ length: 12_000 }, (_, i) => `${i},w${i % 100}`);
+    const found = await openConsole({
+      files: {
         "special.csv":
           "id,x,day,word\n1,1.5,2024-01-01,rain\n2,nan,2024-01-02,sun\n3,inf,,rain\n9007199254740993,2.5,2024-02-01,rain\n",
-        "many.csv": `id,word\n${days.join("\n")}\n`,
+        "many.csv": `id,word\n${many.join("\n")}\n`,
       },
-      {
+      queries: {
         given: [
           '-- What is given.\n-- @param flag boolean = "true" A flag\n-- @param word text = "rain" A word\n',
           "SELECT $flag AS flag, '<' || $word || '>' AS word\n",
         ].join(""),
       },
-    );
-    if (found === undefined) return this.skip();
-    opened = found;
-    const { page, url } = opened;
-    page.on("console", (message) => {
-      if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) {
-        violations.push(message.text());
-      }
+      guarded: false,
+      met: /status of 4\d\d/,
     });
-    page.on("pageerror", (error) => violations.push(String(error)));
+    if (found === undefined) return this.skip();
+    started = found;
+    page = found.page;
     // West of UTC a day's midnight is the day before.
     await page.emulateTimezone("America/Los_Angeles");
     await page.evaluateOnNewDocument(() => {
@@ -45,100 +42,93 @@ describe("the data in the console, in Chromium", function () {
         fillText.call(this, text, ...place);
       };
     });
-    await page.goto(url);
+    await page.goto(started.url);
     await page.waitForSelector(".tables li");
   });
-  after(async () => await opened?.close());
+  after(() => started?.close());
 
-  const cells = async () => await opened.said(".grid .body [role=cell]");
+  const said = (selector: string) => opened.said(page, selector);
+  const run = (text: string) => opened.sql(page, text);
+  const status = (pattern: string) => opened.status(page, pattern);
+  const cells = async () => await said(".grid .body [role=cell]");
   const button = async (name: string) => {
-    const [found] = await opened.page.$$(`xpath/.//main//button[normalize-space() = '${name}']`);
+    const [found] = await page.$$(`xpath/.//main//button[normalize-space() = '${name}']`);
     await found?.click();
   };
   /** What the axes of the charts drawn since the last call say. */
   const drawn = async () =>
-    await opened.page.evaluate(() => (window as unknown as { drawn: string[] }).drawn.splice(0));
-  const alert = async (pattern: string) =>
-    await opened.page.waitForFunction(
-      (wanted: string) =>
-        new RegExp(wanted).test(document.querySelector("main [role=alert]")?.textContent ?? ""),
-      {},
-      pattern,
-    );
+    await page.evaluate(() => (window as unknown as { drawn: string[] }).drawn.splice(0));
 
   it("shows all digits, of decimals and within JSON", async () => {
-    await opened.run(
+    await run(
       `SELECT 1.5::DECIMAL(10,2) AS d, '{"id":12345678901234567890,"p":1.5}'::JSON AS j, 1::DOUBLE AS x`,
     );
-    await opened.status("1 row");
+    await status("1 row");
     expect(await cells()).to.deep.equal(["1.50", '{"id":12345678901234567890,"p":1.5}', "1"]);
   });
 
   describe("a chart", () => {
     it("has days where they are, and moments in UTC", async () => {
-      await opened.run(
+      await run(
         "SELECT unnest([DATE '2024-03-01', DATE '2024-03-03']) AS day, unnest([1, 2]) AS n",
       );
-      await opened.status("2 rows");
+      await status("2 rows");
       await button("Chart");
-      await opened.page.waitForSelector(".plot canvas");
+      await page.waitForSelector(".plot canvas");
       // In Los Angeles the first of them would begin in February.
       expect((await drawn()).join(" ")).to.match(/^[^/]*3\/1/);
 
-      await opened.run(
+      await run(
         "SELECT unnest(['2024-03-01 00:00:00+00', '2024-03-03 00:00:00+00'])::TIMESTAMPTZ AS at, unnest([1, 2]) AS n",
       );
-      await opened.status("2 rows");
+      await status("2 rows");
       await drawn();
       await button("Chart");
-      await opened.page.waitForSelector(".plot canvas");
+      await page.waitForSelector(".plot canvas");
       expect((await drawn()).join(" ")).to.match(/^[^/]*3\/1/);
     });
 
     it("is there for each kind that the columns allow, whichever was before", async () => {
-      await opened.run("SELECT word, id % 7 AS n FROM many");
-      await opened.status("12,000 rows");
+      await run("SELECT word, id % 7 AS n FROM many");
+      await status("12,000 rows");
       await button("Chart");
       for (const kind of ["bar", "line", "histogram", "scatter", "bar"]) {
-        await opened.page.select(".chart select", kind);
-        await opened.page.waitForFunction(
+        await page.select(".chart select", kind);
+        await page.waitForFunction(
           (wanted: string) =>
             document.querySelector(".plot")?.getAttribute("aria-label")?.startsWith(wanted) &&
             document.querySelectorAll(".plot canvas").length === 1,
           {},
           kind,
         );
-        expect(await opened.page.$eval(".plot", (one) => one.getAttribute("aria-label")))
-          .to //
-          .not.contain(" 0 points");
-        const [, across] = await opened.page.$$eval(".chart select", (all) =>
-          all.map((one) => one.value),
-        );
+        const label = await page.$eval(".plot", (one) => one.getAttribute("aria-label"));
+        expect(label).to.not.contain(" 0 points");
+        const [, across] = await page.$$eval(".chart select", (all) => all.map((one) => one.value));
         expect(across).to.not.equal("");
       }
-      expect((await opened.said(".chart [role=status]")).join()).to.equal(
+      expect((await said(".chart [role=status]")).join()).to.equal(
         "the first 60 of 10,000 rows are drawn",
       );
     });
 
     it("counts words where there is no number, and says what a kind lacks", async () => {
-      await opened.run("SELECT word FROM special");
-      await opened.status("4 rows");
+      await run("SELECT word FROM special");
+      await status("4 rows");
       await drawn();
       await button("Chart");
-      await opened.page.waitForSelector(".plot canvas");
+      await page.waitForSelector(".plot canvas");
       expect(await drawn()).to.include.members(["rain", "sun", "rows", "3"]);
 
-      await opened.page.select(".chart select", "scatter");
-      await opened.status("a scatter needs columns that this answer has not");
-      expect(await opened.page.$(".plot canvas")).to.equal(null);
+      await page.select(".chart select", "scatter");
+      await status("a scatter needs columns that this answer has not");
+      expect(await page.$(".plot canvas")).to.equal(null);
     });
 
     it("draws the point of a line of one row", async () => {
-      await opened.run("SELECT DATE '2024-03-01' AS day, 5 AS n");
-      await opened.status("1 row");
+      await run("SELECT DATE '2024-03-01' AS day, 5 AS n");
+      await status("1 row");
       await button("Chart");
-      await opened.page.waitForFunction(() => {
+      await page.waitForFunction(() => {
         const canvas = document.querySelector<HTMLCanvasElement>(".plot canvas");
         const { width, height } = canvas ?? { width: 0, height: 0 };
         const { data } = canvas?.getContext("2d")?.getImageData(0, 0, width, height) ?? {};
@@ -153,12 +143,10 @@ describe("the data in the console, in Chromium", function () {
 
   describe("copies", () => {
     const copied = async () =>
-      await opened.page.evaluate(
-        () => (window as unknown as { copied: string[] }).copied.splice(0)[0],
-      );
+      await page.evaluate(() => (window as unknown as { copied: string[] }).copied.splice(0)[0]);
 
     before(async () => {
-      await opened.page.evaluate(() => {
+      await page.evaluate(() => {
         const { copied } = window as unknown as { copied: string[] };
         const writeText = async (text: string) => void copied.push(text);
         Object.defineProperty(navigator, "clipboard", {
@@ -169,12 +157,12 @@ describe("the data in the console, in Chromium", function () {
     });
 
     it("has the rows as they are sorted, and says how many", async () => {
-      await opened.run("SELECT id FROM many ORDER BY id");
-      await opened.status("12,000 rows, the first 10,000 are shown");
-      await opened.page.click(".grid .head button");
-      await opened.page.click(".grid .head button");
+      await run("SELECT id FROM many ORDER BY id");
+      await status("12,000 rows, the first 10,000 are shown");
+      await page.click(".grid .head button");
+      await page.click(".grid .head button");
       await button("Copy");
-      await opened.status("the first 10,000 of 12,000 rows copied");
+      await status("the first 10,000 of 12,000 rows copied");
 
       const lines = (await copied())?.split("\n");
       expect(lines?.slice(0, 2)).to.deep.equal(["id", "9999"]);
@@ -182,21 +170,21 @@ describe("the data in the console, in Chromium", function () {
     });
 
     it("gives a link to JSON and a curl line that both answer", async () => {
-      await opened.run("SELECT 'it''s' AS a");
-      await opened.status("1 row");
+      await run("SELECT 'it''s' AS a");
+      await status("1 row");
       await button("JSON link");
-      await opened.status("^JSON link copied");
+      await status("^JSON link copied");
       const link = await copied();
       expect(await (await fetch(String(link))).json()).to.deep.include({ data: [{ a: "it's" }] });
 
       await button("curl");
-      await opened.status("^curl line copied");
+      await status("^curl line copied");
       const { stdout } = await promisify(execFile)("sh", ["-c", `${await copied()} --silent`]);
       expect(stdout).to.equal("a\nit's\n");
     });
 
     it("saves the whole answer in each format", async () => {
-      await opened.page.evaluate(() => {
+      await page.evaluate(() => {
         const saved: unknown[] = [];
         Object.assign(window, { saved });
         // What the page makes a file of; its policy lets no script fetch that.
@@ -212,8 +200,8 @@ describe("the data in the console, in Chromium", function () {
       });
       const saved = async (format: string) => {
         await button(format);
-        await opened.page.waitForFunction(() => (window as unknown as { saved: [] }).saved.length);
-        return await opened.page.evaluate(
+        await page.waitForFunction(() => (window as unknown as { saved: [] }).saved.length);
+        return await page.evaluate(
           () => (window as unknown as { saved: [string, string][] }).saved.splice(0)[0],
         );
       };
@@ -228,7 +216,7 @@ describe("the data in the console, in Chromium", function () {
     });
 
     it("goes the older way where the browser gives no clipboard", async () => {
-      await opened.page.evaluate(() => {
+      await page.evaluate(() => {
         const { copied } = window as unknown as { copied: string[] };
         Object.defineProperty(navigator, "clipboard", { configurable: true, value: undefined });
         document.execCommand = () => {
@@ -237,42 +225,37 @@ describe("the data in the console, in Chromium", function () {
         };
       });
       await button("Copy");
-      await opened.status("^1 row copied");
+      await status("^1 row copied");
       expect(await copied()).to.equal("a\nit's");
-      expect(await opened.page.evaluate(() => document.activeElement?.textContent)).to.equal(
-        "Copy",
-      );
-      await opened.page.evaluate(() => {
+      expect(await page.evaluate(() => document.activeElement?.textContent)).to.equal("Copy");
+      await page.evaluate(() => {
         document.execCommand = () => false;
       });
       await button("Copy");
-      await opened.status("lets no page of plain http copy");
+      await status("lets no page of plain http copy");
     });
   });
 
   describe("a table that is opened", () => {
-    const details = async () => (await opened.said(".details li")).join("\n");
-    const until = async (pattern: string) =>
-      await opened.page.waitForFunction(
-        (wanted: string) =>
-          new RegExp(wanted).test(document.querySelector(".details ul")?.textContent ?? ""),
-        {},
-        pattern,
-      );
+    const details = async () => (await said(".details li")).join("\n");
+    const until = (pattern: string) => opened.shows(page, ".details ul", pattern);
+    /** What the pictures say. */
+    const told = async () =>
+      await page.$$eval(".histogram", (all) => all.map((one) => one.getAttribute("aria-label")));
 
     it("shows a sample beside what is in it, and leaves the editor alone", async () => {
-      const before = await opened.said(".cm-content");
-      await opened.page.click("xpath/.//button[contains(., 'special')]");
-      await opened.page.waitForSelector(".details .histogram");
+      const before = await said(".cm-content");
+      await page.click("xpath/.//button[contains(., 'special')]");
+      await page.waitForSelector(".details .histogram");
 
-      expect(await opened.said(".sample th")).to.deep.equal(["id", "x", "day", "word"]);
-      expect(await opened.said(".sample tbody tr:nth-child(4) td")).to.deep.equal([
+      expect(await said(".sample th")).to.deep.equal(["id", "x", "day", "word"]);
+      expect(await said(".sample tbody tr:nth-child(4) td")).to.deep.equal([
         "9007199254740993",
         "2.5",
         "2024-02-01",
         "rain",
       ]);
-      expect(await opened.said(".cm-content")).to.deep.equal(before);
+      expect(await said(".cm-content")).to.deep.equal(before);
     });
 
     it("says what is in each column, though one holds NaN and infinity", async () => {
@@ -280,10 +263,7 @@ describe("the data in the console, in Chromium", function () {
         "x DOUBLE1.5 … 2.5 · about 4 different · 2 NaN or infinite",
       );
       expect(await details()).to.match(/day DATE2024-01-01 … 2024-02-01 · .*25\.0 % NULL/);
-      const told = await opened.page.$$eval(".histogram", (all) =>
-        all.map((one) => one.getAttribute("aria-label")),
-      );
-      expect(told).to.deep.equal([
+      expect(await told()).to.deep.equal([
         "values of id",
         "values of x",
         "values of day",
@@ -292,52 +272,41 @@ describe("the data in the console, in Chromium", function () {
     });
 
     it("follows new rows", async () => {
-      await opened.put("special.csv", "id,x,day,word\n1,1.5,2024-01-01,rain\n2,77.5,,hail\n");
-      await opened.page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+      await started.put("special.csv", "id,x,day,word\n1,1.5,2024-01-01,rain\n2,77.5,,hail\n");
+      await opened.look(page);
       await until("1.5 … 77.5");
-      expect(await opened.said(".sample tbody tr")).to.have.length(2);
+      expect(await said(".sample tbody tr")).to.have.length(2);
     });
 
     it("draws the lengths of texts of which there are many", async () => {
-      await opened.page.click("xpath/.//button[contains(., 'special')]");
-      await opened.page.click("xpath/.//button[contains(., 'many')]");
+      await page.click("xpath/.//button[contains(., 'special')]");
+      await page.click("xpath/.//button[contains(., 'many')]");
       await until("lengths:");
-      const told = await opened.page.$$eval(".histogram", (all) =>
-        all.map((one) => one.getAttribute("aria-label")),
-      );
-      expect(told).to.deep.equal(["values of id", "lengths of word"]);
+      expect(await told()).to.deep.equal(["values of id", "lengths of word"]);
     });
 
     it("has nothing that axe finds, with a chart drawn beside it", async () => {
-      const { page } = opened;
-      await opened.run("SELECT word, id FROM many");
-      await opened.status("12,000 rows");
+      await run("SELECT word, id FROM many");
+      await status("12,000 rows");
       await button("Chart");
       await page.waitForSelector(".plot canvas");
-      expect(await axeFinds(page)).to.deep.equal([]);
+      expect(await opened.axeFinds(page)).to.deep.equal([]);
     });
   });
 
   describe("the editor", () => {
     /** What is offered after SQL, as it is typed. */
     const offered = async (sql: string): Promise<string[]> => {
-      const { page } = opened;
-      await page.focus(".cm-content");
-      await page.keyboard.down("Control");
-      await page.keyboard.press("a");
-      await page.keyboard.up("Control");
-      await page.keyboard.sendCharacter(sql.slice(0, -1));
+      await opened.write(page, sql.slice(0, -1));
       await page.keyboard.type(sql.slice(-1));
-      await page.keyboard.down("Control");
-      await page.keyboard.press("Space");
-      await page.keyboard.up("Control");
+      await opened.press(page, "Control", "Space");
       await page.waitForFunction(() => {
         const list = document.querySelector(".cm-tooltip-autocomplete");
         return (
           list?.querySelector("li") && !list.classList.contains("cm-tooltip-autocomplete-disabled")
         );
       });
-      const labels = await opened.said(".cm-tooltip-autocomplete .cm-completionLabel");
+      const labels = await said(".cm-tooltip-autocomplete .cm-completionLabel");
       await page.keyboard.press("Escape");
       return labels;
     };
@@ -374,16 +343,13 @@ describe("the data in the console, in Chromium", function () {
     });
 
     it("takes Enter for a new line while something is offered", async () => {
-      const { page } = opened;
       await offered("SELECT id AS da");
-      await page.keyboard.down("Control");
-      await page.keyboard.press("Space");
-      await page.keyboard.up("Control");
+      await opened.press(page, "Control", "Space");
       await page.waitForSelector(".cm-tooltip-autocomplete li");
       expect(await page.$(".cm-tooltip-autocomplete [aria-selected]")).to.equal(null);
       await page.keyboard.press("Enter");
       await page.keyboard.type("FROM many");
-      expect(await opened.said(".cm-line")).to.deep.equal(["SELECT id AS da", "FROM many"]);
+      expect(await said(".cm-line")).to.deep.equal(["SELECT id AS da", "FROM many"]);
     });
 
     for (const [sql, wanted] of [
@@ -394,8 +360,8 @@ describe("the data in the console, in Chromium", function () {
       ["SELECT getenv('HOME')", "getenv"],
     ] as const) {
       it(`marks ${wanted} in ${JSON.stringify(sql)}`, async () => {
-        await opened.run(sql);
-        await opened.page.waitForFunction(
+        await run(sql);
+        await page.waitForFunction(
           (text: string) => document.querySelector(".cm-lintRange-error")?.textContent === text,
           {},
           wanted,
@@ -406,16 +372,16 @@ describe("the data in the console, in Chromium", function () {
 
   describe("the form of a saved query", () => {
     const ran = async (flag: string, word: string) => {
-      await opened.page.select(".saved select", flag);
-      await opened.page.$eval(
+      await page.select(".saved select", flag);
+      await page.$eval(
         ".saved input",
         (input, text) => {
           (input as HTMLInputElement).value = text;
         },
         word,
       );
-      await opened.page.click(".saved button");
-      await opened.page.waitForFunction(
+      await page.click(".saved button");
+      await page.waitForFunction(
         (wanted: string) =>
           [...document.querySelectorAll(".grid .body [role=cell]")]
             .map((one) => one.textContent)
@@ -426,15 +392,14 @@ describe("the data in the console, in Chromium", function () {
     };
 
     it("has a choice for a boolean, the default of a text, and takes an empty one", async () => {
-      await opened.page.click(".saved summary");
-      expect(await opened.page.$eval(".saved input", (one) => one.value)).to.equal("rain");
+      await page.click(".saved summary");
+      expect(await page.$eval(".saved input", (one) => one.value)).to.equal("rain");
       await ran("", "rain");
       await ran("false", "");
     });
   });
 
   it("says so where the bucket refuses an answer that waits there", async () => {
-    const { page } = opened;
     await page.evaluate(() => {
       const { fetch: real } = window;
       window.fetch = async (input, init) => {
@@ -444,13 +409,17 @@ describe("the data in the console, in Chromium", function () {
         return new Response(JSON.stringify({ url: "/console/gone" }), { headers });
       };
     });
-    await opened.run("SELECT 1");
-    await alert("the answer waited in the bucket, which refused it \\(404\\): run the query again");
+    await run("SELECT 1");
+    await opened.shows(
+      page,
+      "main [role=alert]",
+      "the answer waited in the bucket, which refused it \\(404\\): run the query again",
+    );
   });
 
   describe("after all of this", () => {
     it("broke no rule of its own, and threw nothing", () => {
-      expect(violations).to.deep.equal([]);
+      expect(started.violations).to.deep.equal([]);
     });
   });
 });

@@ -3,7 +3,7 @@ import fs from "node:fs/promises";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
-import puppeteer, { type Browser, type Page } from "puppeteer-core";
+import puppeteer, { type Page } from "puppeteer-core";
 import { environmentNames } from "../../app/contract.ts";
 import { readSettings } from "../../app/environment.ts";
 import { ingest } from "../../app/flow/ingest.ts";
@@ -24,48 +24,63 @@ const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 export const token = "a-token-of-the-console-0123456789";
 export const hostile = `<img src=x onerror="window.owned = true"><script>window.owned = true</script>`;
 
-/** Whether there is a browser to test in. Says so where there is none. */
-export function hasChromium(): boolean {
-  if (chromium !== undefined) return true;
-  process.stderr.write("skipped: there is no Chromium: apt-get install chromium\n");
-  return false;
+/** What a pond has when a browser first looks at it. */
+export interface Start {
+  /** By their keys below `inbox/`. */
+  files: Readonly<Record<string, string>>;
+  /** Saved queries, by their names. */
+  queries: Readonly<Record<string, string>>;
+  /** Whether it asks for the token. */
+  guarded: boolean;
+  /** What the tests have the browser meet, so that it tells of it. */
+  met: RegExp;
 }
 
-/** A browser with one page. @param folder where its profile may lie */
-export async function launch(folder: string): Promise<{ browser: Browser; page: Page }> {
-  const browser = await puppeteer.launch({
-    ...(chromium === undefined ? {} : { executablePath: chromium }),
-    userDataDir: path.join(folder, "profile"),
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-      "--no-first-run",
-    ],
-  });
-  const page = await browser.newPage();
-  await page.setViewport({ width: 1280, height: 800 });
-  return { browser, page };
-}
+const days = Array.from({ length: 12_000 }, (_, i) => {
+  const day = new Date(Date.UTC(2000, 0, 1 + (i % 9000))).toISOString().slice(0, 10);
+  return `${i},${day},${i % 7 === 0 ? "" : (i * 37) % 101}`;
+});
 
-/** A pond on this machine that asks for a token, and a browser. */
+/** A pond with a table of many rows, one of a hostile cell, a file that is rejected and a saved query. */
+export const guardedPond: Start = {
+  files: {
+    "days/a.csv": `id,day,value\n${days.join("\n")}\n`,
+    "cells.csv": `text\n"${hostile.replaceAll('"', '""')}"\n`,
+    "broken.csv": "a,b\n1\n",
+  },
+  queries: {
+    late: '-- Late days.\n-- @param least integer = "11990" The first id\nSELECT count(*) AS n FROM days WHERE id >= $least\n',
+  },
+  guarded: true,
+  met: /status of (4\d\d|503)|ERR_INTERNET_DISCONNECTED/,
+};
+
+/** A pond on this machine, and a browser. */
 export interface OpenConsole {
   url: string;
   /** Has the page as it was built, under `console`, and saved queries, under `queries`. */
   folder: string;
-  browser: Browser;
   page: Page;
-  /** What the page's own policy refused, or a script threw. */
+  /** What the policy of a page refused, or a script threw: a fault wherever it is. */
   violations: string[];
+  /** Another page, whose faults count, too. */
+  newPage(): Promise<Page>;
+  /** Puts a file into the inbox, and makes its rows. */
+  put(key: string, text: string): Promise<void>;
   close(): Promise<void>;
 }
 
 /** @returns undefined where there is no Chromium */
-export async function openConsole(): Promise<OpenConsole | undefined> {
-  if (!hasChromium()) return undefined;
+export async function openConsole({
+  files,
+  queries,
+  guarded,
+  met,
+}: Start): Promise<OpenConsole | undefined> {
+  if (chromium === undefined) {
+    process.stderr.write("skipped: there is no Chromium: apt-get install chromium\n");
+    return undefined;
+  }
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
   const ends: (() => Promise<unknown>)[] = [() => fs.rm(folder, { recursive: true, force: true })];
   const close = async () => {
@@ -75,33 +90,27 @@ export async function openConsole(): Promise<OpenConsole | undefined> {
     const violations: string[] = [];
     const built = path.join(folder, "console");
     await buildConsole(built);
+    await fs.mkdir(path.join(folder, "queries"));
+    for (const [name, text] of Object.entries(queries)) {
+      await fs.writeFile(path.join(folder, `queries/${name}.sql`), text);
+    }
     const store = path.join(folder, "pond");
     const settings = readSettings({
       [environmentNames.store]: store,
       [environmentNames.queries]: path.join(folder, "queries"),
     });
     const pond = await openPond(settings, createLogger({ environment: { LOG_LEVEL: "fatal" } }), {
-      tokens: { tester: token },
+      ...(guarded ? { tokens: { tester: token } } : {}),
       page: () => readPage(built),
     });
     ends.unshift(() => pond.close());
-    await fs.mkdir(path.join(folder, "queries"));
-    await fs.writeFile(
-      path.join(folder, "queries/late.sql"),
-      '-- Late days.\n-- @param least integer = "11990" The first id\nSELECT count(*) AS n FROM days WHERE id >= $least\n',
-    );
-    const inbox = path.join(store, "inbox");
-    await fs.mkdir(path.join(inbox, "days"), { recursive: true });
-    const days = Array.from({ length: 12_000 }, (_, i) => {
-      const day = new Date(Date.UTC(2000, 0, 1 + (i % 9000))).toISOString().slice(0, 10);
-      return `${i},${day},${i % 7 === 0 ? "" : (i * 37) % 101}`;
-    });
-    await fs.writeFile(path.join(inbox, "days/a.csv"), `id,day,value\n${days.join("\n")}\n`);
-    await fs.writeFile(path.join(inbox, "cells.csv"), `text\n"${hostile.replaceAll('"', '""')}"\n`);
-    await fs.writeFile(path.join(inbox, "broken.csv"), "a,b\n1\n");
-    for (const key of ["days/a.csv", "cells.csv", "broken.csv"]) {
+    const put = async (key: string, text: string) => {
+      const file = path.join(store, "inbox", key);
+      await fs.mkdir(path.dirname(file), { recursive: true });
+      await fs.writeFile(file, text);
       await ingest(pond.ingest, `inbox/${key}`);
-    }
+    };
+    for (const [key, text] of Object.entries(files)) await put(key, text);
     const take = createIngest(() => Promise.resolve(pond));
     const watcher = await watchInbox(
       store,
@@ -113,26 +122,57 @@ export async function openConsole(): Promise<OpenConsole | undefined> {
     const options = { host: "127.0.0.1", port: 0, names: [], stallMs: 60_000 };
     const server = await serveLocal(pond, options);
     ends.splice(1, 0, () => server.close());
-    const { browser, page } = await launch(folder);
+    const browser = await puppeteer.launch({
+      executablePath: chromium,
+      userDataDir: path.join(folder, "profile"),
+      args: [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+      ],
+    });
     ends.unshift(() => browser.close());
-    note(page, violations);
-    return { url: server.url, folder, browser, page, violations, close };
+    const newPage = async () => {
+      const page = await browser.newPage();
+      page.on("console", (message) => {
+        if (message.type() === "error" && !met.test(message.text())) {
+          violations.push(message.text());
+        }
+      });
+      page.on("pageerror", (error) => violations.push(String(error)));
+      return page;
+    };
+    const page = await newPage();
+    await page.setViewport({ width: 1280, height: 800 });
+    return { url: server.url, folder, page, violations, newPage, put, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-/** What the page's own policy refuses, or a script throws, is a fault wherever it is. */
-export function note(page: Page, violations: string[]): void {
-  page.on("console", (message) => {
-    // What a test has it meet, the browser tells, too.
-    const expected = /status of (4\d\d|503)|ERR_INTERNET_DISCONNECTED/;
-    if (message.type() === "error" && !expected.test(message.text())) {
-      violations.push(message.text());
-    }
-  });
-  page.on("pageerror", (error) => violations.push(String(error)));
+/** Gives the page the token that it asks for, and waits until it shows the tables. */
+export async function signIn(page: Page): Promise<void> {
+  await page.waitForSelector(".token input");
+  await page.type(".token input", token);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".tables li");
+}
+
+/** A tab of its own, which has no token yet. @param prepare called before the console is there */
+export async function openTab(
+  { url, newPage }: OpenConsole,
+  { prepare, hash = "" }: { prepare?: (tab: Page) => unknown; hash?: string } = {},
+): Promise<Page> {
+  const tab = await newPage();
+  await prepare?.(tab);
+  await tab.goto(`${url}/${hash}`);
+  await signIn(tab);
+  return tab;
 }
 
 export async function said(page: Page, selector: string): Promise<string[]> {
@@ -142,7 +182,7 @@ export async function said(page: Page, selector: string): Promise<string[]> {
 export async function press(
   page: Page,
   modifier: "Control" | "Shift",
-  key: "a" | "Enter" | "End" | "Tab",
+  key: "a" | "Enter" | "End" | "Space" | "Tab",
 ) {
   await page.keyboard.down(modifier);
   await page.keyboard.press(key);
@@ -177,6 +217,11 @@ export async function shows(page: Page, selector: string, pattern: string): Prom
 
 export async function status(page: Page, pattern: string): Promise<void> {
   await shows(page, "[role=status]", pattern);
+}
+
+/** Has the page look at the lake again, as for a person who comes back to it. */
+export async function look(page: Page): Promise<void> {
+  await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
 }
 
 /** Gives the page another width, and waits until what is seen has taken its places: the editor loses the focus when it moves. */

@@ -5,16 +5,18 @@ import type { HTTPRequest, Page } from "puppeteer-core";
 import {
   axeFinds,
   drop,
-  note,
+  guardedPond,
+  look,
   type OpenConsole,
   openConsole,
+  openTab,
   press,
   resize,
   said,
   shows,
+  signIn,
   sql,
   status,
-  token,
   write,
 } from "./open-console.ts";
 
@@ -25,25 +27,13 @@ describe("the console around its answers, in Chromium", function () {
   let page: Page;
 
   before(async function () {
-    const found = await openConsole();
+    const found = await openConsole(guardedPond);
     if (found === undefined) this.skip();
     started = found;
     page = found.page;
   });
   after(() => started?.close());
 
-  /** A tab of its own, which has no token yet. */
-  const openTab = async (prepare: (tab: Page) => Promise<unknown>, hash = "") => {
-    const tab = await started.browser.newPage();
-    note(tab, started.violations);
-    await prepare(tab);
-    await tab.goto(`${started.url}/${hash}`);
-    await tab.waitForSelector(".token input");
-    await tab.type(".token input", token);
-    await tab.keyboard.press("Enter");
-    await tab.waitForSelector(".tables li");
-    return tab;
-  };
   /** What a page asks for by POST /query, or a saved query. */
   const questionsOf = (tab: Page) => {
     const asked: string[] = [];
@@ -77,7 +67,6 @@ describe("the console around its answers, in Chromium", function () {
       page.off("request", listen);
     }
   };
-  const look = () => page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
   const isOutcome = (request: HTTPRequest) =>
     request.method() === "GET" && new URL(request.url()).pathname === "/inbox";
   const columns = async () => (await said(page, ".grid .head [role=columnheader] b")).join();
@@ -106,9 +95,7 @@ describe("the console around its answers, in Chromium", function () {
 
     it("that is right leads to the editor", async () => {
       await page.click(".token input", { clickCount: 3 });
-      await page.type(".token input", token);
-      await page.keyboard.press("Enter");
-      await page.waitForSelector(".tables li");
+      await signIn(page);
 
       expect(await page.$(".token")).to.equal(null);
       expect(await page.evaluate(() => document.activeElement?.className)).to.contain("cm-content");
@@ -120,9 +107,12 @@ describe("the console around its answers, in Chromium", function () {
 
     it("from elsewhere shows its query, and runs it when a person says so, with its chart", async () => {
       let asked: string[] = [];
-      const tab = await openTab(async (made) => {
-        asked = questionsOf(made);
-      }, link);
+      const tab = await openTab(started, {
+        prepare: (made) => {
+          asked = questionsOf(made);
+        },
+        hash: link,
+      });
 
       await shows(tab, ".notice", "has not been run");
       expect((await said(tab, ".cm-content")).join()).to.equal("SELECT 1 AS a, 2 AS b");
@@ -178,7 +168,7 @@ describe("the console around its answers, in Chromium", function () {
       await page.waitForSelector(".plot canvas");
       const { hash } = new URL(page.url());
 
-      const tab = await openTab(async () => {}, hash);
+      const tab = await openTab(started, { hash });
       await shows(tab, ".notice", "saved query late with least = 11998");
       await tab.waitForSelector(".saved[open]");
       expect(await tab.$eval(".saved input", (one) => (one as HTMLInputElement).value)).to.equal(
@@ -194,14 +184,15 @@ describe("the console around its answers, in Chromium", function () {
 
   describe("what a browser keeps", () => {
     it("may be broken, and full", async () => {
-      const tab = await openTab((made) =>
-        made.evaluateOnNewDocument(() => {
-          localStorage.setItem("millpond-history", "{broken");
-          Storage.prototype.setItem = () => {
-            throw new DOMException("full", "QuotaExceededError");
-          };
-        }),
-      );
+      const tab = await openTab(started, {
+        prepare: (made) =>
+          made.evaluateOnNewDocument(() => {
+            localStorage.setItem("millpond-history", "{broken");
+            Storage.prototype.setItem = () => {
+              throw new DOMException("full", "QuotaExceededError");
+            };
+          }),
+      });
 
       await sql(tab, "SELECT 'still' AS here");
       await shows(tab, ".grid .body [role=cell]", "^still$");
@@ -213,7 +204,7 @@ describe("the console around its answers, in Chromium", function () {
       await page.bringToFront();
       await sql(page, "SELECT 'one'");
       await shows(page, ".grid .body [role=cell]", "^one$");
-      const tab = await openTab(async () => {});
+      const tab = await openTab(started);
       await sql(tab, "SELECT 'two'");
       await shows(tab, ".grid .body [role=cell]", "^two$");
 
@@ -240,7 +231,7 @@ describe("the console around its answers, in Chromium", function () {
           body: { code: "store-unavailable", detail: "the store is away" },
         };
       await instead(failing, async () => {
-        await look();
+        await look(page);
         await shows(
           page,
           "nav > [role=alert]",
@@ -255,14 +246,14 @@ describe("the console around its answers, in Chromium", function () {
       expect((await said(page, ".rejected li")).join()).to.contain("inbox/broken.csv");
       expect(await said(page, ".saved summary")).to.have.length(1);
 
-      await look();
+      await look(page);
       await page.waitForFunction(() => document.querySelector("nav > [role=alert]") === null);
     });
 
     it("names the saved query that can't be read", async () => {
       const file = path.join(started.folder, "queries/Bad.sql");
       await fs.writeFile(file, "SELECT 1");
-      await look();
+      await look(page);
       await shows(page, "nav .bad", "Bad can't be read: a saved query is named by");
       await fs.rm(file);
     });
@@ -287,11 +278,11 @@ describe("the console around its answers, in Chromium", function () {
         const old = (request: HTTPRequest) =>
           request.url().endsWith("/tables") && { status: 200, body: { tables } };
         await instead(old, async () => {
-          await look();
+          await look(page);
           await shows(page, ".freshness", wanted);
         });
       }
-      await look();
+      await look(page);
       await shows(page, ".table b", "^days$");
     });
   });
@@ -501,11 +492,12 @@ describe("the console around its answers, in Chromium", function () {
     });
 
     it("runs by Ctrl-Enter on a Mac, too, as the button says", async () => {
-      const tab = await openTab((made) =>
-        made.evaluateOnNewDocument(() => {
-          Object.defineProperty(navigator, "platform", { get: () => "MacIntel" });
-        }),
-      );
+      const tab = await openTab(started, {
+        prepare: (made) =>
+          made.evaluateOnNewDocument(() => {
+            Object.defineProperty(navigator, "platform", { get: () => "MacIntel" });
+          }),
+      });
       await tab.focus(".cm-content");
       await tab.keyboard.sendCharacter(" ");
       await press(tab, "Control", "Enter");
