@@ -15,16 +15,12 @@ export interface Editor {
   text(): string;
   replace(text: string): void;
   complete(tables: readonly TableSummary[]): void;
-  /** Marks the place that the server's answer names. */
+  /** Marks the place that the server's answer names, until the text changes. */
   mark(problem: Problem | undefined): void;
   destroy(): void;
 }
 
-export function createEditor(
-  parent: HTMLElement,
-  text: string,
-  { run, changed }: { run: () => void; changed: () => void },
-): Editor {
+export function createEditor(parent: HTMLElement, text: string, run: () => void): Editor {
   const language = new Compartment();
   const sqlOf = (tables: readonly TableSummary[]) => [
     duckdb.language,
@@ -62,26 +58,25 @@ export function createEditor(
         EditorView.lineWrapping,
         EditorView.contentAttributes.of({ "aria-label": "SQL", spellcheck: "false" }),
         EditorView.updateListener.of((update) => {
-          if (update.docChanged) changed();
+          if (update.docChanged) mark(undefined);
         }),
         language.of(sqlOf([])),
       ],
     }),
   });
+  const mark = (problem: Problem | undefined) => {
+    const at =
+      problem && placeOfMistake(view.state.doc.toString(), problem.message, problem.details);
+    const found: Diagnostic[] =
+      problem && at ? [{ ...at, severity: "error", message: problem.message }] : [];
+    view.dispatch(setDiagnostics(view.state, found));
+  };
   return {
     text: () => view.state.doc.toString(),
     replace: (next) =>
       view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: next } }),
     complete: (tables) => view.dispatch({ effects: language.reconfigure(sqlOf(tables)) }),
-    mark: (problem) => {
-      const { message = "", details = {} } = problem ?? {};
-      const at =
-        problem === undefined
-          ? undefined
-          : placeOfMistake(view.state.doc.toString(), message, details);
-      const found: Diagnostic[] = at === undefined ? [] : [{ ...at, severity: "error", message }];
-      view.dispatch(setDiagnostics(view.state, found));
-    },
+    mark,
     destroy: () => view.destroy(),
   };
 }

@@ -160,10 +160,8 @@ function App() {
 
   // The editor is made once, and what it calls is what it was made with.
   useEffect(() => {
-    const made = createEditor(place.current as HTMLElement, browser.texts(historyKey)[0] ?? "", {
-      run: runText,
-      changed: () => made.mark(undefined),
-    });
+    const text = browser.texts(historyKey)[0] ?? "";
+    const made = createEditor(place.current as HTMLElement, text, runText);
     editor.current = made;
     void load();
     follow();
