@@ -3,11 +3,15 @@ import type { Column, Row } from "./api.ts";
 import { count, isTemporal, placeOf, shown } from "./format.ts";
 import { type ChartChoice, type ChartKind, rowCount } from "./link.ts";
 
+export const isNumber = ({ type }: Column) => isNumeric(type);
+/** Whether its values have an order along an axis. */
+const isPlace = (column: Column) => isNumber(column) || isTemporal(column.type);
+
 /** A chart that suits the columns: how often each value is there, where they hold no number. */
 export function defaultChart(columns: Column[]): ChartChoice | undefined {
-  const numbers = columns.flatMap(({ type }, i) => (isNumeric(type) ? [i] : []));
+  const numbers = columns.flatMap((column, i) => (isNumber(column) ? [i] : []));
   const time = columns.findIndex(({ type }) => isTemporal(type));
-  const words = columns.findIndex(({ type }) => !isNumeric(type) && !isTemporal(type));
+  const words = columns.findIndex((column) => !isPlace(column));
   const [first, second] = numbers;
   if (columns.length === 0) return undefined;
   if (first === undefined) return { kind: "bar", x: words >= 0 ? words : time, y: rowCount };
@@ -19,9 +23,9 @@ export function defaultChart(columns: Column[]): ChartChoice | undefined {
 
 /** Which columns may lie across a chart. */
 export const across: Record<ChartKind, (column: Column) => boolean> = {
-  line: ({ type }) => isNumeric(type) || isTemporal(type),
-  scatter: ({ type }) => isNumeric(type) || isTemporal(type),
-  histogram: ({ type }) => isNumeric(type),
+  line: isPlace,
+  scatter: isPlace,
+  histogram: isNumber,
   bar: () => true,
 };
 
@@ -32,7 +36,6 @@ export function fitting(choice: ChartChoice, columns: Column[]): ChartChoice | u
     const column = columns[i];
     return column !== undefined && need(column);
   };
-  const isNumber = ({ type }: Column) => isNumeric(type);
   const x = fits(choice.x, across[kind]) ? choice.x : columns.findIndex(across[kind]);
   if (x < 0) return undefined;
   if (kind === "histogram") return { ...choice, x };
@@ -72,7 +75,7 @@ export function drawnOf({ kind, x, y }: ChartChoice, columns: Column[], rows: Ro
   }
   if (kind === "bar" && y === rowCount) {
     const counts = new Map<string, number>();
-    for (const row of rows) counts.set(label(row), (counts.get(label(row)) ?? 0) + 1);
+    for (const value of rows.map(label)) counts.set(value, (counts.get(value) ?? 0) + 1);
     const sorted = [...counts].sort(([, a], [, b]) => b - a);
     return bars(sorted, (all) => `the ${mostBars} most frequent of ${all} values are drawn`);
   }

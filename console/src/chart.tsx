@@ -1,14 +1,19 @@
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import uPlot from "uplot";
-import { isNumeric } from "../../app/query/number-type.ts";
 import type { Column, Row } from "./api.ts";
-import { across, drawnOf, fitting, labelled, rangeAround } from "./chart-data.ts";
+import { across, drawnOf, fitting, isNumber, labelled, rangeAround } from "./chart-data.ts";
 import { isTemporal } from "./format.ts";
 import { type ChartChoice, type ChartKind, chartKinds, rowCount } from "./link.ts";
 import { useMedia } from "./media.ts";
 
 /** Of seconds, to either side of a moment that is alone. */
 const halfADay = 43_200;
+/** Pixels; style.css says the same. */
+const height = 280;
+/** Pixels, of the numbers beside the picture and what they are. */
+const sideWidth = 70;
+/** Bars begin at zero, upwards and downwards. */
+const fromZero = { pad: 0.1, soft: 0, mode: 1 as const };
 
 export function Chart({
   columns,
@@ -40,7 +45,7 @@ export function Chart({
       kind === "bar" || kind === "histogram" ? uPlot.paths.bars?.({ size: [0.8, 100] }) : undefined;
     const { labels, half } = drawn;
     const time = kind !== "bar" && isTemporal(columns[x]?.type ?? "");
-    const shownLabels = labels && labelled(labels, element.clientWidth - 70);
+    const shownLabels = labels && labelled(labels, element.clientWidth - sideWidth);
     const axis = {
       stroke: ink,
       grid: { stroke: line, width: 1 },
@@ -49,7 +54,7 @@ export function Chart({
     const plot = new uPlot(
       {
         width: element.clientWidth,
-        height: 280,
+        height,
         // A day is the same day wherever the page is looked at, and the server's moments are in UTC.
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
         scales: {
@@ -57,17 +62,7 @@ export function Chart({
             time,
             range: (_, least, most) => rangeAround(least, most, half, time ? halfADay : 1),
           },
-          // Bars begin at zero.
-          ...(bars === undefined
-            ? {}
-            : {
-                y: {
-                  range: {
-                    min: { pad: 0.1, soft: 0, mode: 1 as const },
-                    max: { pad: 0.1, soft: 0, mode: 1 as const },
-                  },
-                },
-              }),
+          ...(bars === undefined ? {} : { y: { range: { min: fromZero, max: fromZero } } }),
         },
         legend: { show: false },
         axes: [
@@ -82,7 +77,7 @@ export function Chart({
                     splits.map((at) => shownLabels.text[at] ?? ""),
                 }),
           },
-          { ...axis, size: 70, label: upright },
+          { ...axis, size: sideWidth, label: upright },
         ],
         series: [
           {},
@@ -102,9 +97,7 @@ export function Chart({
       [drawn.xs, drawn.ys],
       element,
     );
-    const watch = new ResizeObserver(() =>
-      plot.setSize({ width: element.clientWidth, height: 280 }),
-    );
+    const watch = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height }));
     watch.observe(element);
     return () => {
       watch.disconnect();
@@ -162,7 +155,7 @@ export function Chart({
               onChange={(event) => choose({ ...choice, y: Number(event.currentTarget.value) })}
             >
               {kind === "bar" && <option value={rowCount}>rows</option>}
-              {option(({ type }) => isNumeric(type))}
+              {option(isNumber)}
             </select>
           </label>
         )}
