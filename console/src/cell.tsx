@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 
-/** As wide as a column gets: grid.tsx. */
-const mostCharacters = 45;
+/** As wide as a column gets, beside its padding. */
+export const mostCharacters = 45;
 
 /** A value in its row. One that has no room there is opened: by a click, a touch or Enter. */
 export function Cell({ text }: { text: string }) {

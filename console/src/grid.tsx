@@ -1,12 +1,14 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { isNumeric } from "../../app/query/number-type.ts";
 import type { Column, Row } from "./api.ts";
-import { Cell } from "./cell.tsx";
+import { Cell, mostCharacters } from "./cell.tsx";
 import { shown } from "./format.ts";
 import { inOrder, type Sorting } from "./order.ts";
 
 /** Pixels; style.css says the same. */
 const rowHeight = 28;
+/** Beside the text of a cell, in characters. */
+const padding = 3;
 /** Rows that are there beyond what is seen, so that scrolling finds them. */
 const margin = 10;
 
@@ -115,12 +117,11 @@ export function Grid({
 /** In characters, by the first rows. */
 function widthsOf(columns: Column[], rows: Row[]): number[] {
   return columns.map(({ name, type }) => {
-    const longest = rows
-      .slice(0, 100)
-      .reduce(
-        (most, row) => Math.max(most, shown(row[name], type).length),
-        name.length + type.length + 3,
-      );
-    return Math.min(48, longest + 3);
+    const longest = rows.slice(0, 100).reduce(
+      (most, row) => Math.max(most, shown(row[name], type).length),
+      // Between them a blank, after them the arrow of what is sorted.
+      name.length + type.length + 3,
+    );
+    return Math.min(mostCharacters, longest) + padding;
   });
 }
