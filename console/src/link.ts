@@ -55,12 +55,10 @@ export function writeLink({ asked, chart }: Link): string {
   return `#${params}`;
 }
 
-/** Whether two ask the same. */
-export function sameAsked(one: Asked | undefined, other: Asked | undefined): boolean {
-  return (
-    writeLink(one === undefined ? {} : { asked: sorted(one) }) ===
-    writeLink(other === undefined ? {} : { asked: sorted(other) })
-  );
+/** Whether two ask the same, in whichever order their values are. */
+export function sameAsked(one: Asked | undefined, other: Asked): boolean {
+  const text = (asked: Asked) => writeLink({ asked: sorted(asked) });
+  return one !== undefined && text(one) === text(other);
 }
 
 function sorted(asked: Asked): Asked {
