@@ -1,4 +1,4 @@
-import { DuckDBInstance } from "@duckdb/node-api";
+import { DuckDBInstance, DuckDBTypeId } from "@duckdb/node-api";
 import { expect } from "chai";
 import {
   picturesSql,
@@ -35,10 +35,31 @@ describe("the summary of a table, by DuckDB", () => {
     nothing: "NULL::VARCHAR",
   };
 
-  it("has every type, whatever its values", async () => {
+  /** DuckDB, and its rows as the server sends them. */
+  const connect = async () => {
     const connection = await (await DuckDBInstance.create()).connect();
-    const read = async (sql: string) =>
-      (await connection.runAndReadAll(sql)).getRowObjectsJson() as Record<string, unknown>[];
+    const read = async (sql: string) => {
+      const answer = await connection.runAndReadAll(sql);
+      const isMap = answer.columnTypes().map(({ typeId }) => typeId === DuckDBTypeId.MAP);
+      return answer
+        .getRowObjectsJson()
+        .map((row) =>
+          Object.fromEntries(
+            Object.entries(row).map(([name, value], i) => [
+              name,
+              isMap[i] && value !== null ? objectOf(value as unknown as Entry[]) : value,
+            ]),
+          ),
+        );
+    };
+    return { connection, read };
+  };
+  type Entry = { key: string; value: unknown };
+  const objectOf = (entries: Entry[]) =>
+    Object.fromEntries(entries.map(({ key, value }) => [key, value]));
+
+  it("has every type, whatever its values", async () => {
+    const { connection, read } = await connect();
     const list = Object.entries(values).map(([name, value]) => `${value} AS "${name}"`);
     await connection.run(`CREATE TABLE t AS SELECT ${list.join(", ")}`);
     const described = await read("DESCRIBE t");
@@ -48,8 +69,8 @@ describe("the summary of a table, by DuckDB", () => {
     }));
 
     const summaries = readSummary(await read(summarySql("t", columns)), columns);
-    const pictures = picturesSql("t", columns, summaries);
-    readPictures(await read(pictures ?? ""), columns, summaries);
+    const drawn = await read(picturesSql("t", columns, summaries) ?? "");
+    const pictures = readPictures(drawn, columns, summaries);
 
     const of = (name: string) => summaries[columns.findIndex((column) => column.name === name)];
     expect(of("nan")).to.deep.include({ odd: 1, range: undefined, span: undefined, nulls: 0 });
@@ -57,12 +78,28 @@ describe("the summary of a table, by DuckDB", () => {
     expect(of("precise")?.span).to.deep.equal([1_704_067_200, 1_704_067_200]);
     expect(of("decimal")?.range).to.deep.equal(["1.50", "1.50"]);
     expect(of("nothing")).to.deep.include({ nulls: 100, distinct: 0 });
+    const listed = pictures.flatMap((picture) => (picture?.bars[0]?.label ? [picture] : []));
+    expect(listed).to.deep.equal([
+      { column: "flag", lengths: false, bars: [{ label: "true", rows: 1 }] },
+      { column: "word", lengths: false, bars: [{ label: "a", rows: 1 }] },
+      { column: "mood", lengths: false, bars: [{ label: "sad", rows: 1 }] },
+    ]);
+    const along = pictures.flatMap((picture) =>
+      picture?.bars.some(({ label, rows }) => label === "" && rows === 1) ? picture.column : [],
+    );
+    expect(along).to.deep.equal([
+      'a "quoted" name',
+      "huge",
+      "big",
+      "decimal",
+      "moment",
+      "precise",
+      "coarse",
+    ]);
   });
 
   it("counts the rows of each part of the range, however wide that is", async () => {
-    const connection = await (await DuckDBInstance.create()).connect();
-    const read = async (sql: string) =>
-      (await connection.runAndReadAll(sql)).getRowsJson() as unknown[][];
+    const { connection, read } = await connect();
     await connection.run(
       "CREATE TABLE t AS SELECT unnest([-1.7e308, 0, 0, 1.7e308, 'nan'])::DOUBLE AS a",
     );
@@ -75,14 +112,10 @@ describe("the summary of a table, by DuckDB", () => {
       span: [-1.7e308, 1.7e308] as [number, number],
     };
 
-    const [[found] = []] = await read(picturesSql("t", columns, [summary]) ?? "");
-    const entries = (found as { key: unknown; value: unknown }[]).map(({ key, value }) => [
-      key,
-      value,
-    ]);
-    const [picture] = readPictures([{ h0: Object.fromEntries(entries) }], columns, [summary]);
+    const rows = await read(picturesSql("t", columns, [summary]) ?? "");
+    const [picture] = readPictures(rows, columns, [summary]);
 
-    expect(picture?.bars.flatMap(({ rows }, i) => (rows > 0 ? [[i, rows]] : []))).to.deep.equal([
+    expect(picture?.bars.flatMap((bar, i) => (bar.rows > 0 ? [[i, bar.rows]] : []))).to.deep.equal([
       [0, 1],
       [12, 2],
       [23, 1],
