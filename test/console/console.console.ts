@@ -247,21 +247,7 @@ describe("the console, in Chromium", function () {
       ] as const) {
         await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
         // Drawn anew for it.
-        await page.waitForFunction(
-          (wanted: readonly number[]) => {
-            const canvas = document.querySelector<HTMLCanvasElement>(".plot canvas");
-            const { width, height } = canvas ?? { width: 0, height: 0 };
-            const { data } = canvas?.getContext("2d")?.getImageData(0, 0, width, height) ?? {};
-            if (data === undefined) return false;
-            let found = 0;
-            for (let i = 0; i < data.length; i += 4) {
-              found += Number(wanted.every((part, k) => Math.abs(part - (data[i + k] ?? 0)) < 25));
-            }
-            return found > 20;
-          },
-          {},
-          accent,
-        );
+        await opened.drawnIn(page, accent, { near: 24, least: 21 });
         await fs.mkdir(pictures, { recursive: true });
         const picture = `${pictures}console-${scheme}.png`;
         const taken = await page.screenshot();

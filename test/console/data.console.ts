@@ -128,16 +128,8 @@ describe("the data in the console, in Chromium", function () {
       await run("SELECT DATE '2024-03-01' AS day, 5 AS n");
       await status("1 row");
       await button("Chart");
-      await page.waitForFunction(() => {
-        const canvas = document.querySelector<HTMLCanvasElement>(".plot canvas");
-        const { width, height } = canvas ?? { width: 0, height: 0 };
-        const { data } = canvas?.getContext("2d")?.getImageData(0, 0, width, height) ?? {};
-        // In the colour of its line, #1f6aa5.
-        for (let i = 0; data !== undefined && i < data.length; i += 4) {
-          if (data[i] === 0x1f && data[i + 1] === 0x6a && data[i + 2] === 0xa5) return true;
-        }
-        return false;
-      });
+      // In the colour of its line.
+      await opened.drawnIn(page, [0x1f, 0x6a, 0xa5], { near: 0, least: 1 });
     });
   });
 

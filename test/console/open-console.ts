@@ -257,6 +257,35 @@ export async function drop(page: Page, ...files: { name: string; text: string }[
   }, files);
 }
 
+/**
+ * Waits until a chart is drawn in a colour.
+ * @param near how much each of red, green and blue may be beside it
+ * @param least pixels of it
+ */
+export async function drawnIn(
+  page: Page,
+  colour: readonly [number, number, number],
+  { near, least }: { near: number; least: number },
+): Promise<void> {
+  await page.waitForFunction(
+    (wanted: readonly number[], most: number, enough: number) => {
+      const canvas = document.querySelector<HTMLCanvasElement>(".plot canvas");
+      const { width, height } = canvas ?? { width: 0, height: 0 };
+      const { data } = canvas?.getContext("2d")?.getImageData(0, 0, width, height) ?? {};
+      if (data === undefined) return false;
+      let found = 0;
+      for (let i = 0; i < data.length; i += 4) {
+        found += Number(wanted.every((part, k) => Math.abs(part - (data[i + k] ?? 0)) <= most));
+      }
+      return found >= enough;
+    },
+    {},
+    colour,
+    near,
+    least,
+  );
+}
+
 /** What axe finds on the page as it is. */
 export async function axeFinds(page: Page): Promise<string[]> {
   const client = await page.createCDPSession();

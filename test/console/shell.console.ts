@@ -71,6 +71,12 @@ describe("the console around its answers, in Chromium", function () {
     request.method() === "GET" && new URL(request.url()).pathname === "/inbox";
   const columns = async () => (await said(page, ".grid .head [role=columnheader] b")).join();
 
+  /** Where the button of the table `days` is. */
+  const days = async () => {
+    const names = await said(page, ".table b");
+    return `.tables > li:nth-child(${names.indexOf("days") + 1}) .table`;
+  };
+
   describe("a token", () => {
     it("is asked for before a file is taken", async () => {
       await page.goto(started.url);
@@ -463,8 +469,7 @@ describe("the console around its answers, in Chromium", function () {
     it("opens a table, runs SQL, sorts, draws a chart, and reaches the files", async () => {
       await page.goto(started.url);
       await page.waitForSelector(".tables li");
-      const names = await said(page, ".table b");
-      await tabTo(`.tables > li:nth-child(${names.indexOf("days") + 1}) .table`);
+      await tabTo(await days());
       await page.keyboard.press("Enter");
       await page.waitForSelector(".details li");
 
@@ -530,10 +535,7 @@ describe("the console around its answers, in Chromium", function () {
           await page.waitForSelector(".plot canvas");
         },
         "an open table": async () => {
-          if ((await page.$(".details")) === null) {
-            const names = await said(page, ".table b");
-            await page.click(`.tables > li:nth-child(${names.indexOf("days") + 1}) .table`);
-          }
+          if ((await page.$(".details")) === null) await page.click(await days());
           await page.waitForSelector(".details .histogram rect");
         },
         "an upload that failed": async () => {
