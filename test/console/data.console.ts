@@ -360,6 +360,14 @@ describe("the data in the console, in Chromium", function () {
         );
       });
     }
+
+    it("takes the mark away when the text changes", async () => {
+      await run("SELECT vallue FROM special");
+      await page.waitForSelector(".cm-lintRange-error");
+      await opened.press(page, "Control", "End");
+      await page.keyboard.type(" ");
+      await page.waitForFunction(() => document.querySelector(".cm-lintRange-error") === null);
+    });
   });
 
   describe("the form of a saved query", () => {
