@@ -53,6 +53,10 @@ export interface PondOptions {
 const mebibyte = 1024 * 1024;
 /** One GET of this size takes about as long as the three requests of a remote reader. */
 const largestCopyBytes = mebibyte;
+/** What each of the two processes has beside DuckDB's buffers, in MiB. */
+const aroundMiB = 128;
+/** What DuckDB takes of the memory that it plans with, when it sorts and spills what is far larger: 1.4 to 1.7, measured. */
+const queryExcess = 1.6;
 /** How long an initialisation may wait: Lambda ends one after 10 s, and begins again. */
 const warmMs = 5000;
 
@@ -81,12 +85,13 @@ export async function openPond(
   const engine = (
     name: string,
     allowedDirectories: string[],
+    memoryMiB: number,
     { from, processMiB }: { from?: EngineBucket | undefined; processMiB?: number } = {},
   ) =>
     new Engine({
       allowedDirectories,
       temporaryDirectory: path.join(folders.spill, name),
-      memoryMiB: engineMemory(settings.memoryMiB),
+      memoryMiB,
       // What it spills and the copies are on one disk.
       diskMiB: settings.diskMiB - (from === undefined ? 0 : copiesMiB),
       threads: settings.threads,
@@ -99,8 +104,13 @@ export async function openPond(
         }),
     });
   const lake = store.locatePrefix(prefixes.lake);
-  const ingestEngine = engine("ingest", [folders.ingest]);
-  const queryEngine = engine("query", [lake, folders.answers, folders.copies], {
+  const ingestEngine = engine(
+    "ingest",
+    [folders.ingest],
+    Math.max(64, Math.floor(settings.memoryMiB * 0.75) - aroundMiB),
+  );
+  const queryMiB = Math.max(64, Math.floor((settings.memoryMiB - 2 * aroundMiB) / queryExcess));
+  const queryEngine = engine("query", [lake, folders.answers, folders.copies], queryMiB, {
     from: remote,
     // Strangers' SQL can build what DuckDB does not count.
     processMiB: settings.memoryMiB,
@@ -226,9 +236,4 @@ async function guardFrom(settings: Settings, given: Tokens | undefined): Promise
   const secrets = new Secrets({ prefix });
   const tokens = async () => parseTokens(await secrets.get(secretNames.tokens));
   return { kind: "token", tokens };
-}
-
-/** What DuckDB may plan with: the rest is for the two processes around it, and for what it doesn't count. */
-function engineMemory(memoryMiB: number): number {
-  return Math.max(64, Math.floor(memoryMiB * 0.75) - 128);
 }

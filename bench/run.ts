@@ -57,20 +57,12 @@ const progress = (text: string) => {
 };
 const measured: Record<string, Line[]> = {};
 for (const name of names) {
-  measured[name] = await measure(name);
-  show(name, measured[name]);
+  const lines = await measure(name);
+  measured[name] = lines;
+  // At once, so that what the next one does can't lose it.
+  if (!quick) await keep(name, lines);
 }
-if (!quick) {
-  const day = new Date().toISOString().slice(0, 10);
-  const facts = { day, machine: machine(), versions: versions(), runs, megabytes };
-  const { writeResults } = await import("./report.ts");
-  await writeResults(
-    Object.fromEntries(
-      Object.entries(measured).map(([name, lines]) => [name, { ...facts, lines }]),
-    ),
-  );
-  process.stdout.write("\nwritten: bench/results.md\n");
-}
+if (!quick) process.stdout.write("\nwritten: bench/results.md\n");
 if (record) {
   const before = await recorded().catch(() => ({}));
   await fs.writeFile(
@@ -80,7 +72,8 @@ if (record) {
 }
 if (check) process.exitCode = (await compare(await recorded())) ? 0 : 1;
 
-async function measure(name: string): Promise<Line[]> {
+/** @param why it is measured, where that is not the first time */
+async function measure(name: string, why = ""): Promise<Line[]> {
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-bench-"));
   const stop = () => {
     // What runs in other processes ends with this one.
@@ -90,7 +83,10 @@ async function measure(name: string): Promise<Line[]> {
   const lines: Line[] = [];
   try {
     const benchmark = benchmarks[name] as Benchmark;
+    process.stdout.write(`\n${name}${why}\n`);
     for await (const line of benchmark({ folder, runs, megabytes, quick, progress })) {
+      progress("");
+      show(line);
       lines.push(line);
     }
   } finally {
@@ -101,21 +97,26 @@ async function measure(name: string): Promise<Line[]> {
   return lines;
 }
 
+async function keep(name: string, lines: Line[]): Promise<void> {
+  const day = new Date().toISOString().slice(0, 10);
+  const { writeResults } = await import("./report.ts");
+  await writeResults({
+    [name]: { day, machine: machine(), versions: versions(), runs, megabytes, lines },
+  });
+}
+
 function ratiosOf(found: Readonly<Record<string, Line[]>>): Ratios {
   const lines = Object.values(found).flat();
   return Object.fromEntries(lines.map(({ id, ratio }) => [id, Number(ratio.toFixed(2))]));
 }
 
-function show(name: string, lines: readonly Line[]): void {
-  process.stdout.write(`\n${name}\n`);
-  for (const line of lines) {
-    const { what, beside, unit, floor, millpond, ratio, goal, also } = line;
-    const verdict = goal === undefined ? "" : `, goal ${goal}: ${reachedText(line)}`;
-    const times = `${spreadText(millpond, unit)} beside ${spreadText(floor, unit)}`;
-    process.stdout.write(
-      `  ${what}, beside ${beside}\n    ${ratio.toFixed(2)} ×${verdict}\n    ${[times, ...also].join("; ")}\n`,
-    );
-  }
+function show(line: Line): void {
+  const { what, beside, unit, floor, millpond, ratio, goal, also } = line;
+  const verdict = goal === undefined ? "" : `, goal ${goal}: ${reachedText(line)}`;
+  const times = `${spreadText(millpond, unit)} beside ${spreadText(floor, unit)}`;
+  process.stdout.write(
+    `  ${what}, beside ${beside}\n    ${ratio.toFixed(2)} ×${verdict}\n    ${[times, ...also].join("; ")}\n`,
+  );
 }
 
 type Ratios = Readonly<Record<string, number>>;
@@ -134,8 +135,7 @@ async function compare(before: Ratios): Promise<boolean> {
   const again: Record<string, Line[]> = {};
   for (const [name, lines] of Object.entries(measured)) {
     if (!lines.some(isWorse)) continue;
-    process.stdout.write(`\n${name}, once more\n`);
-    again[name] = await measure(name);
+    again[name] = await measure(name, ", once more");
   }
   const first = ratiosOf(measured);
   const second = ratiosOf(again);

@@ -24,11 +24,11 @@ import {
 import { BoundedMap } from "../bounded-map.ts";
 import { MillpondError, messageOf } from "../errors.ts";
 import { allowed, type CalledFor } from "../query/functions.ts";
-import { quoteIdentifier, quoteLiteral } from "../query/quote.ts";
+import { quoteLiteral } from "../query/quote.ts";
 import {
   type ColumnType,
   type FormMode,
-  resultForm,
+  resultSelect,
   unhopefulMarker,
 } from "../query/result-form.ts";
 import { queryFormats } from "../query/result-format.ts";
@@ -56,6 +56,8 @@ export async function review(connection: DuckDBConnection, sql: string): Promise
 interface Reviewed {
   tree: unknown;
   result: ReviewResult;
+  /** The SQL as it fits into another; known when it first ran. */
+  query?: string;
 }
 
 /** What passed, by its text: it says the same each time, and most callers ask the same again. */
@@ -189,13 +191,14 @@ export async function answer(
   named = false,
 ): Promise<QueryResult> {
   // Once more, and first of all: whatever asked, nothing runs that was not reviewed, over any other table.
-  const { tree, result } = await reviewed(connection, request.sql);
-  const { tables } = result;
+  const one = await reviewed(connection, request.sql);
+  const { tables } = one.result;
   const unnamed = tables.find((name) => request.tables.every((table) => table.name !== name));
   if (unnamed !== undefined) {
     throw new MillpondError("table-unknown", `there is no table ${unnamed}`);
   }
-  const query = await withoutSemicolons(connection, request.sql, tree);
+  one.query ??= await withoutSemicolons(connection, request.sql, one.tree);
+  const { query } = one;
   // Of a worker that ended while it wrote this answer. Files are asked about without a promise: each is a thread's work
   // of microseconds, which a small query would wait for longer than for DuckDB.
   fs.rmSync(request.output, { force: true });
@@ -281,14 +284,12 @@ async function writeAnswer(
   request: QueryRequest,
 ): Promise<{ rows: number; bytes: number }> {
   const write = async (mode: FormMode) => {
-    const select = columns.map(({ name, type }) => {
-      const id = quoteIdentifier(name);
-      return `${resultForm(id, columnType(type), request.format, mode)} AS ${id}`;
-    });
+    const formed = columns.map(({ name, type }) => ({ name, type: columnType(type) }));
+    const select = resultSelect(formed, request.format, mode);
     const { result, bytes } = await notBeyond(request, connection, () =>
       runWith(
         connection,
-        `COPY (SELECT ${select.join(", ")} FROM ${source}) TO ${quoteLiteral(request.output)} (${queryFormats[request.format].copy}, USE_TMP_FILE false)`,
+        `COPY (SELECT ${select} FROM ${source}) TO ${quoteLiteral(request.output)} (${queryFormats[request.format].copy}, USE_TMP_FILE false)`,
         request.parameters,
       ),
     );

@@ -3,8 +3,10 @@ import { nameTables } from "./name-tables.ts";
 import type { TableFiles } from "./protocol.ts";
 import { identityOf } from "./table-identity.ts";
 
-/** Sets of tables for which one is kept. */
-const mostKept = 8;
+/** Sets of tables for which some are kept, and how many for each: one is made while another is used. */
+const most = { sets: 8, ofEach: 2 };
+
+type Made = Promise<DuckDBConnection | undefined>;
 
 /**
  * Connections on which tables have their names already, each for one request that has not come yet: most ask what was asked
@@ -13,7 +15,7 @@ const mostKept = 8;
 export class SpareConnections {
   readonly #instance: DuckDBInstance;
   /** By the files of the tables, the oldest first. */
-  readonly #kept = new Map<string, Promise<DuckDBConnection | undefined>>();
+  readonly #kept = new Map<string, Made[]>();
 
   constructor(instance: DuckDBInstance) {
     this.#instance = instance;
@@ -22,25 +24,25 @@ export class SpareConnections {
   /** One with just these tables, if there is one: it is the caller's, who closes it. */
   async take(tables: readonly TableFiles[]): Promise<DuckDBConnection | undefined> {
     const key = identityOf(tables);
-    const kept = key === undefined ? undefined : this.#kept.get(key);
-    if (key === undefined || kept === undefined) return undefined;
-    this.#kept.delete(key);
-    return await kept;
+    return key === undefined ? undefined : await this.#kept.get(key)?.shift();
   }
 
-  /** Makes one for whoever asks these tables next. */
+  /** Makes what is missing for those who ask these tables next. */
   prepare(tables: readonly TableFiles[]): void {
     const key = identityOf(tables);
-    if (tables.length === 0 || key === undefined || this.#kept.has(key)) return;
+    if (tables.length === 0 || key === undefined) return;
+    const some = this.#kept.get(key) ?? [];
+    this.#kept.delete(key);
+    this.#kept.set(key, some);
+    while (some.length < most.ofEach) some.push(this.#make(tables));
     for (const [oldest, kept] of this.#kept) {
-      if (this.#kept.size < mostKept) break;
+      if (this.#kept.size <= most.sets) break;
       this.#kept.delete(oldest);
-      void kept.then((connection) => connection?.closeSync());
+      for (const made of kept) void made.then((connection) => connection?.closeSync());
     }
-    this.#kept.set(key, this.#make(tables));
   }
 
-  async #make(tables: readonly TableFiles[]): Promise<DuckDBConnection | undefined> {
+  async #make(tables: readonly TableFiles[]): Made {
     const connection = await this.#instance.connect();
     try {
       await nameTables(connection, tables);

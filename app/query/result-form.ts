@@ -8,11 +8,17 @@ import type { QueryFormat } from "./result-format.ts";
 
 /** A DuckDB type, as far as the forms differ by it. */
 export type ColumnType =
-  | { kind: "plain"; name: string; width?: number }
+  | PlainType
   | { kind: "list"; child: ColumnType }
   | { kind: "map"; value: ColumnType }
   /** Fields without names are those of `row(…)`. */
   | { kind: "struct"; fields: { name: string; type: ColumnType }[] };
+
+interface PlainType {
+  kind: "plain";
+  name: string;
+  width?: number;
+}
 
 /**
  * Integers and floating-point numbers mostly have a value that JSON readers take as it is. `hopeful` writes them as
@@ -25,12 +31,79 @@ export const unhopefulMarker = "millpond: a number needs its exact form";
 
 /** Beyond it a JSON number is not the same number to everyone: RFC 8259, section 6. */
 const safeInteger = String(Number.MAX_SAFE_INTEGER);
+/** SQL that tells whether a number is no plain one; of the greatest and the least of several, whether one of them is. */
+type Check = (most: string, least: string) => string;
+
+const tooLarge: Check = (most) => `${most} > ${safeInteger}`;
+const tooLong: Check = (most, least) => `${tooLarge(most, least)} OR ${least} < -${safeInteger}`;
+// The greatest of all is NaN, to DuckDB.
+const notFinite: Check = (most, least) =>
+  [...new Set([most, least])].map((e) => `NOT isfinite(${e})`).join(" OR ");
+
+/** The types of numbers that may not be plain ones. */
+const checks: ReadonlyMap<string, Check> = new Map([
+  ["BIGINT", tooLong],
+  ["HUGEINT", tooLong],
+  ["UBIGINT", tooLarge],
+  ["UHUGEINT", tooLarge],
+  ["FLOAT", notFinite],
+  ["DOUBLE", notFinite],
+]);
 /** Decimals of more digits than this don't come back from a double. */
 const safeDigits = 15;
 const fail = `error(${quoteLiteral(unhopefulMarker)})`;
 
+/** A column of a query's result. */
+export interface FormedColumn {
+  name: string;
+  type: ColumnType;
+}
+
+/** What a SELECT needs for all columns of a result to be in their forms for `format`. */
+export function resultSelect(
+  columns: readonly FormedColumn[],
+  format: QueryFormat,
+  mode: FormMode,
+): string {
+  const json = format === "json" || format === "ndjson";
+  const checked = json && mode === "hopeful" ? checkedTogether(columns) : new Map();
+  const formed = columns.map((column) => {
+    const id = quoteIdentifier(column.name);
+    return { id, form: checked.get(column) ?? resultForm(id, column.type, format, mode) };
+  });
+  return json
+    ? `to_json(struct_pack(${formed.map(({ id, form }) => `${id} := ${form}`).join(", ")}))`
+    : formed.map(({ id, form }) => `${form} AS ${id}`).join(", ");
+}
+
+/**
+ * The hopeful forms of numbers that may not be plain ones. The first column of each type has the check for all of it: DuckDB takes
+ * longer to plan a check than to make it.
+ */
+function checkedTogether(columns: readonly FormedColumn[]): Map<FormedColumn, string> {
+  const forms = new Map<FormedColumn, string>();
+  for (const [type, check] of checks) {
+    const same = columns.filter(
+      (column) => column.type.kind === "plain" && column.type.name === type,
+    );
+    const ids = same.map((column) => quoteIdentifier(column.name));
+    const all = ids.join(", ");
+    const [first = "", ...others] = ids;
+    const unsafe =
+      others.length === 0 ? check(first, first) : check(`greatest(${all})`, `least(${all})`);
+    for (const [at, column] of same.entries()) {
+      forms.set(column, at === 0 ? orFail(unsafe, first) : (ids[at] as string));
+    }
+  }
+  return forms;
+}
+
+function orFail(condition: string, expression: string): string {
+  return `CASE WHEN ${condition} THEN ${fail} ELSE ${expression} END`;
+}
+
 /** SQL of a column in its form for `format`; `expression` itself where it already has it. */
-export function resultForm(
+function resultForm(
   expression: string,
   type: ColumnType,
   format: QueryFormat,
@@ -54,24 +127,13 @@ export function resultForm(
 }
 
 function jsonForm(e: string, type: string, width: number | undefined, mode: FormMode): string {
+  const check = checks.get(type);
+  if (check !== undefined) {
+    const unsafe = check(e, e);
+    if (mode === "hopeful") return orFail(unsafe, e);
+    return `CASE WHEN ${unsafe} THEN to_json(${check === notFinite ? nameOf(e) : `${e}::VARCHAR`}) ELSE to_json(${e}) END`;
+  }
   switch (type) {
-    case "BIGINT":
-    case "UBIGINT":
-    case "HUGEINT":
-    case "UHUGEINT": {
-      const least = type.startsWith("U") ? "0" : `-${safeInteger}`;
-      const unsafe = `${e} NOT BETWEEN ${least} AND ${safeInteger}`;
-      return mode === "hopeful"
-        ? `CASE WHEN ${unsafe} THEN ${fail} ELSE ${e} END`
-        : `CASE WHEN ${unsafe} THEN to_json(${e}::VARCHAR) ELSE to_json(${e}) END`;
-    }
-    case "FLOAT":
-    case "DOUBLE": {
-      const name = `CASE WHEN isnan(${e}) THEN 'NaN' WHEN ${e} > 0 THEN 'Infinity' ELSE '-Infinity' END`;
-      return mode === "hopeful"
-        ? `CASE WHEN NOT isfinite(${e}) THEN ${fail} ELSE ${e} END`
-        : `CASE WHEN NOT isfinite(${e}) THEN to_json(${name}) ELSE to_json(${e}) END`;
-    }
     case "DECIMAL":
       return (width ?? 38) > safeDigits ? `${e}::VARCHAR` : e;
     case "BLOB":
@@ -82,7 +144,7 @@ function jsonForm(e: string, type: string, width: number | undefined, mode: Form
       const bare = `regexp_replace(${e}::VARCHAR, '"(\\\\.|[^"\\\\])*"', '""', 'g')`;
       const broken = `regexp_matches(${bare}, '(^|[:,\\[])\\s*-?(NaN|Infinity|inf|nan)')`;
       return mode === "hopeful"
-        ? `CASE WHEN ${broken} THEN ${fail} ELSE ${e} END`
+        ? orFail(broken, e)
         : `CASE WHEN ${broken} THEN to_json(${e}::VARCHAR) ELSE ${e} END`;
     }
     case "BIGNUM":
@@ -95,6 +157,11 @@ function jsonForm(e: string, type: string, width: number | undefined, mode: Form
   }
 }
 
+/** Of a number that is not finite. */
+function nameOf(e: string): string {
+  return `CASE WHEN isnan(${e}) THEN 'NaN' WHEN ${e} > 0 THEN 'Infinity' ELSE '-Infinity' END`;
+}
+
 /** Parquet has no type for these; DuckDB would write a DOUBLE, other hours, or milliseconds. */
 function parquetForm(e: string, type: string, mode: FormMode): string {
   switch (type) {
@@ -102,7 +169,7 @@ function parquetForm(e: string, type: string, mode: FormMode): string {
     case "UHUGEINT": {
       const decimal = `TRY_CAST(${e} AS DECIMAL(38,0))`;
       return mode === "hopeful"
-        ? `CASE WHEN ${e} IS NOT NULL AND ${decimal} IS NULL THEN ${fail} ELSE ${decimal} END`
+        ? orFail(`${e} IS NOT NULL AND ${decimal} IS NULL`, decimal)
         : `${e}::VARCHAR`;
     }
     case "TIME WITH TIME ZONE":

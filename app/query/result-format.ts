@@ -5,23 +5,29 @@ interface FormatFacts {
   mediaType: string;
   /** Other media types of `Accept` that mean the same. */
   aliases: readonly string[];
-  /** Options of DuckDB's COPY. */
+  /** Options of DuckDB's COPY; what it copies is in the format's form, which for JSON is a column of objects. */
   copy: string;
   /** What names of files end in. */
   ending: string;
 }
 
+/**
+ * Texts as they are, one a line: what DuckDB makes of FORMAT json itself, for which it plans the query twice.
+ * @see https://github.com/duckdb/duckdb/blob/main/extension/json/json_functions/copy_json.cpp
+ */
+const lines = "FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\n', NULLSTR ''";
+
 export const queryFormats: Readonly<Record<QueryFormat, FormatFacts>> = {
   json: {
     mediaType: "application/json",
     aliases: ["text/json"],
-    copy: "FORMAT json, ARRAY true",
+    copy: `${lines}, PREFIX '[\n\t', NEW_LINE ',\n\t', SUFFIX '\n]\n'`,
     ending: "json",
   },
   ndjson: {
     mediaType: "application/x-ndjson",
     aliases: ["application/ndjson", "application/jsonl", "application/json-lines"],
-    copy: "FORMAT json",
+    copy: lines,
     ending: "ndjson",
   },
   csv: { mediaType: "text/csv", aliases: [], copy: "FORMAT csv, HEADER true", ending: "csv" },

@@ -45,7 +45,7 @@ export const layout: Benchmark = async function* ({ folder, runs, quick, progres
       rows: `FROM read_parquet(${quoteLiteral(flights)})`,
       scan: "max(COLUMNS(*))",
       column: "avg(delay)",
-      row: "ORIGIN = 'SFO' AND DEST = 'ANC'",
+      row: "origin = 'SFO' AND destination = 'ANC'",
     },
     {
       name: "hits",

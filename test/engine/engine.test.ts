@@ -437,6 +437,38 @@ describe("Engine", () => {
   });
 
   describe("the form of values", () => {
+    for (const [type, plain, least] of [
+      ["BIGINT", "7", "-9007199254740992"],
+      ["BIGINT", "-7", "9007199254740992"],
+      ["HUGEINT", "7", "-170141183460469231731687303715884105727"],
+      ["UBIGINT", "7", "18446744073709551615"],
+      ["UHUGEINT", "7", "340282366920938463463374607431768211455"],
+      ["FLOAT", "0.5", "-Infinity"],
+      ["DOUBLE", "0.5", "Infinity"],
+      ["DOUBLE", "0.5", "NaN"],
+    ]) {
+      it(`writes ${least} exactly in whichever of three columns of ${type} it is`, async () => {
+        for (const at of [0, 1, 2]) {
+          const row = (its: string | undefined, others: string) =>
+            [0, 1, 2].map((column) => (column === at ? `'${its}'::${type}` : others)).join(", ");
+          const usual = `'${plain}'::${type}`;
+          const values = [row(plain, usual), row(plain, "NULL"), row(least, usual)];
+
+          const { text } = await ask(`FROM (VALUES (${values.join("), (")})) t(a, b, c)`);
+
+          const other = (its: unknown, others: unknown) =>
+            Object.fromEntries(["a", "b", "c"].map((n, i) => [n, i === at ? its : others]));
+          const lines = text.trimEnd().split("\n");
+          const number = Number(plain);
+          expect(lines.map((line) => JSON.parse(line) as unknown)).to.deep.equal([
+            other(number, number),
+            other(number, null),
+            other(least, number),
+          ]);
+        }
+      });
+    }
+
     // The value as DuckDB's SQL, in JSON, in CSV.
     const forms: [sql: string, json: string, csv: string][] = [
       ["NULL", "null", ""],

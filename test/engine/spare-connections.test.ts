@@ -50,14 +50,31 @@ describe("SpareConnections", () => {
     expect(await take(table("1.parquet"))).to.equal(undefined);
   });
 
-  it("gives one away once, with just the tables that it was prepared for", async () => {
+  it("gives two away once each, with just the tables that they were prepared for", async () => {
     spares.prepare([table("1.parquet")]);
     spares.prepare([table("2.parquet")]);
 
-    const connection = await take(table("2.parquet"));
+    const both = [await take(table("2.parquet")), await take(table("2.parquet"))];
 
-    expect((await connection?.runAndReadAll("FROM t"))?.getRowsJS()).to.deep.equal([[2]]);
+    for (const connection of both) {
+      expect((await connection?.runAndReadAll("FROM t"))?.getRowsJS()).to.deep.equal([[2]]);
+    }
+    expect(both[0]).not.to.equal(both[1]);
     expect(await take(table("2.parquet"))).to.equal(undefined);
+  });
+
+  it("makes one for each that was given away", async () => {
+    spares.prepare([table("1.parquet")]);
+    await take(table("1.parquet"));
+    spares.prepare([table("1.parquet")]);
+
+    const left = [1, 2, 3].map(async () => await take(table("1.parquet")));
+
+    expect((await Promise.all(left)).map((one) => one !== undefined)).to.deep.equal([
+      true,
+      true,
+      false,
+    ]);
   });
 
   it("shares no table with other connections", async () => {
@@ -82,7 +99,7 @@ describe("SpareConnections", () => {
     expect(await take(many)).to.equal(undefined);
   });
 
-  it("keeps eight, and closes the oldest for another", async () => {
+  it("keeps them for eight sets of tables, and closes the oldest for another", async () => {
     const named = (name: string) => ({ ...table("1.parquet"), name });
     for (let i = 1; i <= 9; i += 1) spares.prepare([named(`t${i}`)]);
 
