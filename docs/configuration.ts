@@ -11,7 +11,6 @@ const root = new URL("../", import.meta.url);
 export const configurationFile = fileURLToPath(new URL("docs/configuration.md", root));
 
 interface Project {
-  name: string;
   config: Record<
     string,
     { type?: string; default?: unknown; description?: string; secret?: boolean; items?: object }
@@ -21,12 +20,11 @@ interface Project {
 /** The page, in Markdown. */
 export async function configurationPage(): Promise<string> {
   const text = await fs.readFile(new URL("Pulumi.yaml", root), "utf8");
-  const { name, config } = parse(text) as Project;
+  const { config } = parse(text) as Project;
   const rows = Object.entries(config).map(([key, setting]) => {
     const { type = "", description = "" } = setting;
     const value = setting.default === undefined ? "" : JSON.stringify(setting.default);
-    const short = key.replace(`${name}:`, "");
-    return `| \`${short}\` | ${type} | ${value === "" ? "" : `\`${value}\``} | ${description.replaceAll("|", "\\|")} |`;
+    return `| \`${key}\` | ${type} | ${value === "" ? "" : `\`${value}\``} | ${description.replaceAll("|", "\\|")} |`;
   });
   return `# Configuration
 

@@ -53,13 +53,16 @@ export const layout: Benchmark = async function* ({ folder, runs, quick, progres
       scan: "max(COLUMNS(*))",
       column: "avg(ResolutionWidth)",
       row: "UserID = 435090932899640449",
+      // A dictionary for each of 105 columns at once: 4 GiB are not enough.
+      without: ["dictionaries of any size"],
     },
   ];
   try {
-    for (const { name, rows, scan, column, row } of tables) {
+    for (const { name, rows, scan, column, row, without = [] } of tables) {
       progress(`layout, ${name}: making the rows`);
       await floor.run(`CREATE OR REPLACE TABLE made AS ${rows}`);
       for (const [called, { options, ordered = true }] of Object.entries(layouts)) {
+        if (without.includes(called)) continue;
         const now = path.join(folder, "now.parquet");
         const other = path.join(folder, "other.parquet");
         const write = async (file: string, how: string, keep: boolean) => {

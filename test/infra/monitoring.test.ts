@@ -194,7 +194,7 @@ describe("Monitoring", () => {
       [...text.matchAll(/\b[a-z]+(?:Concurrency|MemoryMiB|TimeoutSeconds)\b/g)].map(([one]) => one),
     );
     expect(named).to.include.members(["queryConcurrency", "ingestMemoryMiB"]);
-    for (const name of named) expect(settings).to.contain(`millpond:${name}:`);
+    for (const name of named) expect(settings).to.match(new RegExp(`^  ${name}:`, "m"));
     const ofSweep = ["throttles", "duration", "memory"].map(
       (what) => alarm(built, `sweep-${what}`)["alarmDescription"],
     );

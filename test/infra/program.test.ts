@@ -3,6 +3,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { parse } from "yaml";
 import { metricUnits } from "../../app/contract.ts";
 import { boundaryPolicy, deployerPolicy, released, stateAt } from "../../cli/deployer-policy.ts";
 import type { PlannedResource } from "../../cli/deployer-rights.ts";
@@ -11,14 +12,11 @@ import { account, type Built, build, region } from "./build.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
-/** The keys of `config:` in a stack's file, which are all plain there. */
+/** What a stage's file sets, which is all plain there. */
 async function stackConfig(stack: string): Promise<Record<string, string>> {
   const text = await fs.readFile(`${root}Pulumi.${stack}.yaml`, "utf8");
-  const lines = text.split("\n").flatMap((line) => /^ {2}(\S+:\S+): (\S+)$/.exec(line) ?? []);
-  const entries: [string, string][] = [];
-  for (let i = 0; i < lines.length; i += 3)
-    entries.push([lines[i + 1] as string, lines[i + 2] as string]);
-  return Object.fromEntries(entries);
+  const { config } = parse(text) as { config: Record<string, unknown> };
+  return Object.fromEntries(Object.entries(config).map(([key, value]) => [key, String(value)]));
 }
 
 describe("the program", () => {
@@ -594,7 +592,7 @@ describe("the program", () => {
       expect(mends, symptom).to.match(command);
       expect(more, symptom).to.deep.equal([]);
       for (const [, setting] of String(mends).matchAll(/pulumi config set (\w+)/g)) {
-        expect(settings, symptom).to.contain(`millpond:${setting}:`);
+        expect(settings, symptom).to.match(new RegExp(`^  ${setting}:`, "m"));
       }
     }
   });

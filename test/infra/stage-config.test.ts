@@ -1,5 +1,6 @@
 import fs from "node:fs/promises";
 import { expect } from "chai";
+import { parse } from "yaml";
 import { stageConfig } from "../../infra/stage-config.ts";
 import { build } from "./build.ts";
 
@@ -30,10 +31,23 @@ describe("stageConfig", () => {
 
   it("has a default in Pulumi.yaml for each setting: Pulumi asks for one that has none", async () => {
     const program = await fs.readFile(new URL("../../Pulumi.yaml", import.meta.url), "utf8");
-    const settings = program.split(/^ {2}(?=millpond:)/m).slice(1);
+    const { config } = parse(program) as { config: Record<string, { default?: unknown }> };
+    const settings = Object.entries(config);
 
     expect(settings).to.have.length.above(20);
-    expect(settings.filter((one) => !/^ {4}default: /m.test(one))).to.deep.equal([]);
+    expect(settings.filter(([, setting]) => setting.default === undefined)).to.deep.equal([]);
+  });
+
+  it("has all settings without a namespace: a project made of this one has another name", async () => {
+    const keys = ["yaml", "dev.yaml", "prod.yaml", "rehearsal.yaml"].map(async (ending) => {
+      const file = new URL(`../../Pulumi.${ending}`, import.meta.url);
+      const { config } = parse(await fs.readFile(file, "utf8")) as { config: object };
+      return Object.keys(config);
+    });
+
+    expect(
+      (await Promise.all(keys)).flat().filter((key) => /^(?!aws:).*:/.test(key)),
+    ).to.deep.equal([]);
   });
 
   it("takes empty texts and zeros, which stand for nothing in Pulumi.yaml, as nothing", async () => {

@@ -1,0 +1,114 @@
+import { execFile } from "node:child_process";
+import fs from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { expect } from "chai";
+import { parse, stringify } from "yaml";
+import { findPulumi, pulumi } from "../../cli/pulumi.ts";
+import { standardPort } from "../../cli/rehearsal/pulumi-stack.ts";
+import { emulatorOf } from "../s3/fixtures.ts";
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+/** The repository as whoever clones it has it, with what is changed here. */
+async function copyTree(to: string): Promise<void> {
+  const listing = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+  const { stdout } = await run("git", listing, { cwd: root });
+  for (const file of stdout.split("\0").filter((one) => one !== "")) {
+    await fs.mkdir(path.dirname(path.join(to, file)), { recursive: true });
+    await fs.copyFile(path.join(root, file), path.join(to, file));
+  }
+}
+
+/** Gives a stage the AWS of rehearsals. */
+async function useEmulator(stageFile: string, endpoint: string): Promise<void> {
+  const read = async (file: string) =>
+    parse(await fs.readFile(file, "utf8")) as { config: Record<string, unknown> };
+  const stage = await read(stageFile);
+  const rehearsal = await read(path.join(root, "Pulumi.rehearsal.yaml"));
+  const text = stringify({ ...stage, config: { ...stage.config, ...rehearsal.config } });
+  const { port } = new URL(endpoint);
+  await fs.writeFile(stageFile, text.replaceAll(`:${standardPort}`, `:${port}`));
+}
+
+describe("the repository as a template", function () {
+  this.timeout(180_000);
+  let folder: string;
+  let project: string;
+  let environment: NodeJS.ProcessEnv;
+  let endpoint: string;
+
+  before(async function () {
+    const missing = await pulumi(["version"]).then(
+      () => undefined,
+      (error: Error) => error.message,
+    );
+    if (missing !== undefined) {
+      process.stderr.write(`skipped: ${missing}\n`);
+      this.skip();
+    }
+    ({ endpoint } = await emulatorOf(this));
+    folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
+    project = path.join(folder, "warehouse");
+    environment = {
+      ...process.env,
+      PULUMI_BACKEND_URL: `file://${folder}`,
+      PULUMI_CONFIG_PASSPHRASE: "none",
+      PULUMI_SKIP_UPDATE_CHECK: "true",
+      AWS_ACCESS_KEY_ID: "test",
+      AWS_SECRET_ACCESS_KEY: "test",
+    };
+    await copyTree(path.join(folder, "template"));
+    await fs.mkdir(project);
+  });
+
+  after(async () => {
+    if (folder !== undefined) await fs.rm(folder, { recursive: true, force: true });
+  });
+
+  const inProject = async (...args: string[]) =>
+    (await run(findPulumi(), args, { cwd: project, env: environment, maxBuffer: 1e8 })).stdout;
+
+  it("makes a project of another name by pulumi new", async () => {
+    const said = await inProject(
+      "new",
+      path.join(folder, "template"),
+      ...["--name", "warehouse", "--generate-only", "--yes"],
+    );
+
+    expect(said).to.contain("Created project 'warehouse'");
+    const file = await fs.readFile(path.join(project, "Pulumi.yaml"), "utf8");
+    expect(file).to.match(/^name: warehouse$/m);
+    expect(file).not.to.contain("quickstart");
+  });
+
+  it("whose stages have the settings of the files, and which plans the whole stack", async () => {
+    await fs.symlink(path.join(root, "node_modules"), path.join(project, "node_modules"));
+    await inProject("stack", "init", "dev");
+    await useEmulator(path.join(project, "Pulumi.dev.yaml"), endpoint);
+    await inProject("config", "set", "imageUri", `a/b@sha256:${"0".repeat(64)}`);
+    await inProject(
+      "config",
+      "set",
+      "--secret",
+      "--path",
+      "secrets.tokens",
+      "0123456789abcdef0123",
+    );
+
+    const plan = JSON.parse(await inProject("preview", "--stack", "dev", "--json")) as {
+      config: Record<string, string>;
+      steps: { urn: string; newState?: { type: string; inputs: Record<string, unknown> } }[];
+    };
+
+    expect(plan.config).to.include({ "warehouse:logLevel": "debug", "warehouse:auth": "token" });
+    const functions = plan.steps.filter(
+      ({ newState }) => newState?.type === "aws:lambda/function:Function",
+    );
+    const called = ["hello", "ingest", "query", "sweep"].map((name) => `${name}-function`);
+    expect(functions.map(({ urn }) => urn.split("::").at(-1))).to.have.members(called);
+  });
+});
