@@ -23,7 +23,7 @@ export interface DeployedStack {
   mirrorDeletes: boolean;
 }
 
-/** For commands about a deployed stack alone. */
+/** For commands about a deployed stack, or about either kind of pond. */
 export function stackOption(): Option {
   return new Option("--stack <name>", "the stack of Pulumi's, as in pulumi up --stack <name>");
 }

@@ -65,7 +65,7 @@ export function deployerPolicyCommand(): Command {
     )
     .option(
       "--key <ARN>",
-      "with --boundary: a key of KMS that is not the stack's, of a bucket or a topic that was there before; again for another",
+      "with --boundary: a key of KMS that is not the stack's, of a bucket or a topic that was there before; can be given several times",
       (arn: string, before: string[]) => [...before, readKey(arn)],
       [],
     )
@@ -97,17 +97,17 @@ export function deployerPolicyCommand(): Command {
     .addHelpText(
       "after",
       `
-It is made from what pulumi preview plans and what the stack has, so that it runs
-with rights that may do that: an administrator's, the first time. What has no name
-before it is there, the API above all, is then any of the region: print it again
-after the first deployment; and before one that makes an API or a key anew, as
-the next after a destroy does.
-First the boundary: --boundary --output prints the command that makes a policy of
-it; pulumi config set permissionsBoundary <its ARN>; then the deployer's policy.
-It is for a role of its own: besides what it allows it denies all else on buckets,
-functions, queues, topics, keys and roles of the stack, whatever their own
-policies say. Where Pulumi's state is in a bucket of S3, the rights on this
-stack's state are in it.
+It is made from what pulumi preview plans and what the stack has, so that it
+runs with rights that may do that: an administrator's, the first time. What has
+no name before it is there, the API above all, is then any of the region: print
+it again after the first deployment; and before one that makes an API or a key
+anew, as the next after a destroy does.
+First the boundary: --boundary --output prints the command that makes a policy
+of it; pulumi config set permissionsBoundary <its ARN>; then the deployer's
+policy. It is for a role of its own: besides what it allows it denies all else
+on buckets, functions, queues, topics, keys and roles of the stack, whatever
+their own policies say. Where Pulumi's state is in a bucket of S3, the rights on
+this stack's state are in it.
 Without --stack: --build, whose trust policy is --build --github.
 With auth of GitHub's: --preview-only --github is for pull requests.
 Exit code: 0 printed; 1 it failed; 2 the call is wrong.`,

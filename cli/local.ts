@@ -3,7 +3,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import {
   environmentNames,
   isToken,
@@ -35,6 +35,7 @@ import { defaultPort } from "./target.ts";
 import { bytesText, columnsText, countText, secondsText } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 import { watchInbox } from "./watch-inbox.ts";
+import { wholeNumber } from "./whole-number.ts";
 
 const loopback = "127.0.0.1";
 const sweepEveryMs = 5 * 60 * 1000;
@@ -61,7 +62,12 @@ export function localCommand(): Command {
       "--dir <folder>",
       `the folder of the pond (default: ${environmentNames.store}, else "${defaultFolder}")`,
     )
-    .option("--port <number>", "the port to listen on; 0 takes a free one", readPort, defaultPort)
+    .option(
+      "--port <number>",
+      "the port to listen on; 0 takes a free one",
+      wholeNumber("--port", 0, 65_535),
+      defaultPort,
+    )
     .option(
       "--host <address>",
       "the address to listen on; beyond this machine it needs --token",
@@ -93,14 +99,6 @@ export function localCommand(): Command {
       if (!stopped.aborted) await once(stopped, "abort");
       await local.stop();
     });
-}
-
-function readPort(text: string): number {
-  const port = Number(text);
-  if (!/^\d+$/.test(text) || port > 65_535) {
-    throw new InvalidArgumentError("A port is a number from 0 to 65535.");
-  }
-  return port;
 }
 
 /** A pond that runs on this machine. */

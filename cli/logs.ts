@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { CloudWatchLogsClient, paginateFilterLogEvents } from "@aws-sdk/client-cloudwatch-logs";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { functionNames } from "../app/contract.ts";
+import { environmentNames, functionNames } from "../app/contract.ts";
 import { MillpondError } from "../app/errors.ts";
 import { awsError } from "./aws-error.ts";
 import { type DeployedStack, readStack, stackOption } from "./deployed-stack.ts";
@@ -58,7 +58,7 @@ export function logsCommand(): Command {
     .addOption(
       new Option(
         "--dir <folder>",
-        `without --stack: the folder of the pond (default: "${defaultFolder}")`,
+        `the folder of the pond (default: ${environmentNames.store}, else "${defaultFolder}")`,
       ).conflicts("stack"),
     )
     .addOption(

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Before all others.
 import "./steady-heap.ts";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Help, type Option } from "commander";
 import { MillpondError } from "../app/errors.ts";
 import { version } from "../app/version.ts";
 import { UsageError } from "./usage-error.ts";
@@ -10,7 +10,7 @@ import { UsageError } from "./usage-error.ts";
 const program = new Command("millpond")
   .description("Files dropped in a folder or a bucket become tables; SQL over HTTP reads them.")
   .version(version)
-  .configureHelp({ commandUsage: usageOf })
+  .configureHelp({ commandUsage: usageOf, optionDescription: descriptionOf })
   // One line, as other errors are.
   .configureOutput({
     outputError: (text, write) =>
@@ -66,6 +66,11 @@ try {
 function usageOf(command: Command): string {
   if (command.parent === null) return "npm run <command> -- [options]";
   return `npm run ${command.name().replace("image-run", "image:run")} -- ${command.usage()}`;
+}
+
+/** Without what goes without saying: that a flag is off, and a list empty, until it is given. */
+function descriptionOf(option: Option): string {
+  return new Help().optionDescription(option).replace(/ \(default: (false|\[\])\)$/, "");
 }
 
 function report(error: unknown): number {

@@ -33,12 +33,13 @@ import {
 } from "./target.ts";
 import { bytesText, countText, secondsText } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
+import { wholeNumber } from "./whole-number.ts";
 
 interface PutOptions extends TargetOptions {
   dir?: string;
   table?: string;
   wait: boolean;
-  timeout: string;
+  timeout: number;
   json: boolean;
 }
 
@@ -77,7 +78,12 @@ export function putCommand(): Command {
     )
     .addOption(targetOptions.token())
     .option("--no-wait", "upload, and look no further")
-    .option("--timeout <seconds>", "how long to wait for the rows of one file", "60")
+    .option(
+      "--timeout <seconds>",
+      "how long to wait for the rows of one file",
+      wholeNumber("--timeout", 1, 86_400),
+      60,
+    )
     .option("--json", "one JSON object a file", false)
     .addHelpText(
       "after",
@@ -91,10 +97,6 @@ Exit code: 0 all rows are there; 1 a file was rejected, or something failed;
 2 the call is wrong; 130 interrupted.`,
     )
     .action(async (files: string[], options: PutOptions) => {
-      const seconds = Number(options.timeout);
-      if (!/^[1-9]\d*$/.test(options.timeout)) {
-        throw new UsageError(`--timeout takes seconds, got "${options.timeout}"`);
-      }
       const upcoming = files.map((file) => upcomingOf(file, options.table));
       const doubled = upcoming.find(({ key }, at) => upcoming.findIndex((u) => u.key === key) < at);
       if (doubled !== undefined) {
@@ -106,7 +108,7 @@ Exit code: 0 all rows are there; 1 a file was rejected, or something failed;
       try {
         for (const one of upcoming) {
           stopped.throwIfAborted();
-          const outcome = await put(one, place, { ...options, seconds, stopped });
+          const outcome = await put(one, place, { ...options, stopped });
           failed ||= outcome.rejection !== null;
           if (options.json) process.stdout.write(`${JSON.stringify(outcome)}\n`);
           else process.stdout.write(`${outcomeText(outcome)}\n`);
@@ -347,7 +349,7 @@ function bucketPlace(target: Target, { name, bucketName: Bucket, region }: Deplo
 async function put(
   one: Upcoming,
   place: Place,
-  { wait, seconds, stopped }: { wait: boolean; seconds: number; stopped: AbortSignal },
+  { wait, timeout, stopped }: { wait: boolean; timeout: number; stopped: AbortSignal },
 ): Promise<Outcome> {
   const bar = progressBar(`${path.basename(one.file)} [{bar}] {done} of {all}{next}`);
   const all = bytesText(one.bytes);
@@ -361,7 +363,7 @@ async function put(
     const outcome = { file, key, table, bytes, milliseconds: null, rows: null, rejection: null };
     if (!wait) return outcome;
     progress(one.bytes, `, waiting for ${place.awaits}`);
-    const seen = await eventually(seconds, `${key} came to nothing`, async () => {
+    const seen = await eventually(timeout, `${key} came to nothing`, async () => {
       stopped.throwIfAborted();
       return await lookFor(place, one, isIt, stopped);
     }).catch((error: unknown) => {

@@ -54,7 +54,7 @@ export function queryCommand(): Command {
     .option("--output <file>", "write the answer to this file")
     .option(
       "-p, --param <value>",
-      "a value for $1, $2, … in their order, or name=value (1=value for $1); a number, true, false, null, or text; in double quotes always text",
+      "a value for $1, $2, … in their order, or name=value (1=value for $1); a number, true, false, null, or text; in double quotes always text; can be given several times",
       readParameter,
       [],
     )

@@ -18,14 +18,14 @@ import {
 import { get } from "./request.ts";
 import { eventually, interruption, reporter, Steps } from "./steps.ts";
 import { bytesText, secondsText } from "./text.ts";
-import { UsageError } from "./usage-error.ts";
+import { wholeNumber } from "./whole-number.ts";
 
 /** Milliseconds in which a new API may not be found yet. */
 const settlingMs = 20_000;
 
 interface SmokeOptions {
   stack?: string;
-  timeout: string;
+  timeout: number;
   json: boolean;
 }
 
@@ -33,7 +33,12 @@ export function smokeCommand(): Command {
   return new Command("smoke")
     .description("try a deployed stack: upload, query, rejection, redirect, log")
     .addOption(stackOption())
-    .option("--timeout <seconds>", "how long a step may take", "60")
+    .option(
+      "--timeout <seconds>",
+      "how long a step may take",
+      wholeNumber("--timeout", 1, 86_400),
+      60,
+    )
     .option("--json", "one JSON object a step", false)
     .addHelpText(
       "after",
@@ -47,14 +52,10 @@ Exit code: 0 all works; 1 something does not; 2 the call is wrong.`,
     )
     .action(async (options: SmokeOptions) => {
       const name = namedStack(options.stack);
-      const seconds = Number(options.timeout);
-      if (!/^[1-9]\d*$/.test(options.timeout)) {
-        throw new UsageError(`--timeout takes seconds, got "${options.timeout}"`);
-      }
       const stack = await readStack(name);
       const token = await readToken(name);
       const steps = new Steps(reporter(options.json), interruption());
-      await smoke({ stack, token, seconds }, steps);
+      await smoke({ stack, token, seconds: options.timeout }, steps);
       process.exitCode = steps.failed === 0 ? 0 : 1;
     });
 }

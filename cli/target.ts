@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { Option } from "commander";
 import { MillpondError, messageOf } from "../app/errors.ts";
-import { type DeployedStack, readStack, readToken } from "./deployed-stack.ts";
+import { type DeployedStack, readStack, readToken, stackOption } from "./deployed-stack.ts";
 import { type SentRequest, send } from "./request.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -34,7 +34,7 @@ export interface TargetOptions {
 
 /** For commands that ask either kind of pond. */
 export const targetOptions = {
-  stack: () => new Option("--stack <name>", "this stack of Pulumi's"),
+  stack: stackOption,
   url: () =>
     new Option("--url <url>", `the pond at this URL (default: ${localUrl})`).conflicts("stack"),
   token: () =>

@@ -280,8 +280,8 @@ describe("millpond start", () => {
 
   for (const [args, message] of [
     [["--prot", "1"], /unknown option '--prot'/],
-    [["--port", "http"], /A port is a number from 0 to 65535/],
-    [["--port", "65536"], /A port is a number from 0 to 65535/],
+    [["--port", "http"], /--port takes a number from 0 to 65535/],
+    [["--port", "65536"], /--port takes a number from 0 to 65535/],
     [["--host", "0.0.0.0"], /--token/],
     [["--token", "short"], /16 characters or more/],
     [["extra"], /too many arguments/],

@@ -52,7 +52,11 @@ describe("millpond, called wrongly", () => {
     ["sweep --dir none", {}, /there is no folder .*none/],
     ["sweep --stack dev --dir pond", {}, /'--stack <name>' cannot be used with option '--dir/],
     ["smoke", {}, /which stack\? --stack <name>/],
-    ["smoke --stack dev --timeout soon", {}, /--timeout takes seconds, got "soon"/],
+    [
+      "smoke --stack dev --timeout soon",
+      {},
+      /--timeout takes a number from 1 to 86400, got "soon"/,
+    ],
     ["rehearse --port high", {}, /--port takes a number from 0 to 65535, got "high"/],
     [
       "invoke -f hello --stack dev --dir pond",
@@ -130,7 +134,7 @@ describe("millpond, called wrongly", () => {
     }
   });
 
-  it("shows how a command is called, as npm has it", async () => {
+  it("shows how each command is called, as npm has it, within 80 columns", async () => {
     const { scripts } = JSON.parse(
       await fs.readFile(new URL("../../package.json", import.meta.url), "utf8"),
     ) as { scripts: Record<string, string> };
@@ -148,29 +152,12 @@ describe("millpond, called wrongly", () => {
       const script = /^Usage: npm run (\S+) -- /.exec(usage)?.[1] ?? "";
 
       expect(scripts[script], usage).to.match(new RegExp(`millpond\\.ts ${name}$`));
+      expect(
+        help.split("\n").filter((line) => line.length > 80),
+        name,
+      ).to.deep.equal([]);
+      expect(help, name).not.to.match(/default: (false|\[\])/);
     }
     expect(names).to.include.members(["start", "put", "image-run"]);
   });
-
-  for (const command of [
-    "start",
-    "invoke",
-    "logs",
-    "sweep",
-    "redrive",
-    "demo",
-    "image",
-    "image-run",
-    "smoke",
-    "rehearse",
-    "query",
-    "put",
-  ]) {
-    it(`keeps the help of ${command} within 80 columns`, async () => {
-      const { code, text } = await run([command, "--help"]);
-
-      expect(code).to.equal(0);
-      expect(text.split("\n").filter((line) => line.length > 80)).to.deep.equal([]);
-    });
-  }
 });
