@@ -41,7 +41,7 @@ export interface Pond {
 }
 
 /** A folder has no bucket's name; its events carry this one. */
-export const folderBucket = "pond";
+const folderBucket = "pond";
 
 export interface PondOptions {
   /** Those who may ask, in place of the stage's. @default undefined, and then the settings say */

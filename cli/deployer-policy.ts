@@ -259,7 +259,7 @@ async function write(
 }
 
 /** Statements in as many policies as they need: a role takes ten. */
-export function managedPolicies(statements: readonly PolicyStatement[]): PolicyStatement[][] {
+function managedPolicies(statements: readonly PolicyStatement[]): PolicyStatement[][] {
   const policies: PolicyStatement[][] = [];
   // The largest first, so that the small ones find room beside them.
   const left = [...statements].sort((a, b) => charactersOf([b]) - charactersOf([a]));
@@ -539,7 +539,7 @@ function leastOf(statements: readonly AllowStatement[]): AllowStatement[] {
  * has the stack's name.
  * @see https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-in-aws
  */
-export function githubTrust(
+function githubTrust(
   { partition, account }: Pick<Place, "partition" | "account">,
   repository: string,
   stack: string,

@@ -3,6 +3,7 @@ import type { Extensions } from "../extensions.ts";
 import type { RejectionReason } from "../lake/rejection.ts";
 import type { Compression, Partition, SourceFormat } from "../lake/source-key.ts";
 import type { QueryFormat } from "../query/result-format.ts";
+import type { ReviewedQuery } from "../query/sql-policy.ts";
 
 /** What engine.ts and worker.ts say to each other. Plain values only: they cross a process boundary. */
 
@@ -66,12 +67,7 @@ export interface ReviewRequest {
   kind: "review";
   sql: string;
 }
-export interface ReviewResult {
-  /** Names in the query that must be tables of the lake, without doubles. */
-  tables: string[];
-  /** Whether its answer may be another the next time, though the tables are the same. */
-  volatile: boolean;
-}
+export type ReviewResult = ReviewedQuery;
 
 /** Values that a caller binds: by position, or by name without `$`. */
 export type ParameterValue =

@@ -69,7 +69,7 @@ export interface SweepOptions {
  * An output that is so much newer than its source is of it, and costs no request. Less says nothing: an upload in parts bears the time
  * at which it began, and the bucket's lifecycle gives it a day, others up to a week.
  */
-export const clearlyNewerMs = 8 * 24 * 60 * 60 * 1000;
+const clearlyNewerMs = 8 * 24 * 60 * 60 * 1000;
 
 /**
  * Beyond doubt is not beyond all: a source whose newest version was deleted is an older one again, with that one's time, and rules by

@@ -92,7 +92,7 @@ export function reviewSql(tree: unknown): ReviewedQuery {
   return { tables: [...findings.tables], volatile: findings.volatile };
 }
 
-export function refuse(message: string, details: Record<string, unknown> = {}): MillpondError {
+function refuse(message: string, details: Record<string, unknown> = {}): MillpondError {
   return new MillpondError("sql-refused", message, { details });
 }
 

@@ -174,7 +174,7 @@ async function sendQuestion(
 }
 
 /** What a page can hold and a person look at. */
-export const mostRows = 10_000;
+const mostRows = 10_000;
 
 export async function ask(asked: Asked, signal?: AbortSignal): Promise<Result> {
   const response = await sendQuestion(asked, "json", signal, toldPlace);

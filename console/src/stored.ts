@@ -2,7 +2,7 @@
  * What a browser keeps of this page: for the tab (session), or for all of them (local). A browser may refuse it, as its user or its
  * quota says, and what is there may be anything: the page then goes on with what it knows itself.
  */
-export class Stored {
+class Stored {
   readonly #area: () => Storage;
   readonly #own = new Map<string, string>();
 

@@ -28,7 +28,7 @@ export interface Picture {
   bars: { label: string; rows: number }[];
 }
 
-export const mostBins = 24;
+const mostBins = 24;
 
 /** Columns of which DuckDB knows the least and the most. */
 function isOrdered(type: string): boolean {
