@@ -9,6 +9,7 @@ import {
   serviceName,
 } from "./contract.ts";
 import { MillpondError } from "./errors.ts";
+import { withoutControls } from "./text.ts";
 
 export type Logger = winston.Logger;
 
@@ -146,12 +147,8 @@ function readableError(error: PlainError): string {
   return `${error.code}: ${error.message}${because}`;
 }
 
-/** Text as it is, unless it would begin a line of its own, or tell the terminal something: keys are what strangers call their files. */
 function readableValue(value: unknown): string {
-  const text = typeof value === "string" ? value : JSON.stringify(value);
-  return text.replace(/\p{Cc}/gu, (found) => {
-    return `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  });
+  return withoutControls(typeof value === "string" ? value : JSON.stringify(value));
 }
 
 /** A line for a person: its level, what happened, and what more is known, as ` key=value`. */

@@ -1,7 +1,7 @@
 import Table from "cli-table3";
 import { isNumeric } from "../app/query/number-type.ts";
+import { countText, withoutControls } from "../app/text.ts";
 import type { FirstRows } from "./first-rows.ts";
-import { countText } from "./text.ts";
 
 /** What a column gets before another is left out, with its blanks: a date in full, and most numbers. */
 const leastWidth = 12;
@@ -26,7 +26,7 @@ export function answerTable({ meta, data }: FirstRows, count: number, width?: nu
 
 function draw(meta: FirstRows["meta"], rows: FirstRows["data"], colWidths: number[] = []): string {
   const table = new Table({
-    head: meta.map(({ name }) => plain(name)),
+    head: meta.map(({ name }) => withoutControls(name)),
     colAligns: meta.map(({ type }) => (isNumeric(type) ? "right" : "left")),
     style: { head: [], border: [], compact: true },
     colWidths,
@@ -61,13 +61,5 @@ function fittingWidths(natural: readonly number[], width: number): number[] {
 
 function cellOf(value: unknown): string {
   if (value === null || value === undefined) return "NULL";
-  return plain(typeof value === "object" ? JSON.stringify(value) : String(value));
-}
-
-/** Without what would tell the terminal something. */
-function plain(given: string): string {
-  return given.replace(
-    /\p{Cc}/gu,
-    (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  return withoutControls(typeof value === "object" ? JSON.stringify(value) : String(value));
 }

@@ -23,6 +23,7 @@ import type { TableSummary } from "../app/lake/reports.ts";
 import { alsoLogTo } from "../app/logger.ts";
 import { openPond, type Pond } from "../app/pond.ts";
 import type { Store } from "../app/store/store.ts";
+import { bytesText, countText, numberText } from "../app/text.ts";
 import { version } from "../app/version.ts";
 import { localContext } from "./local-context.ts";
 import { localLogFile } from "./local-log.ts";
@@ -32,7 +33,7 @@ import { defaultFolder, namedStore } from "./named-store.ts";
 import { progressBar } from "./progress.ts";
 import { copySample } from "./sample.ts";
 import { defaultPort } from "./target.ts";
-import { bytesText, columnsText, countText, secondsText } from "./text.ts";
+import { columnsText, secondsText } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 import { watchInbox } from "./watch-inbox.ts";
 import { wholeNumber } from "./whole-number.ts";
@@ -266,17 +267,16 @@ function sayTables(
   milliseconds: number,
   say: (text: string) => void,
 ): void {
-  const count = (n: number) => n.toLocaleString("en-US");
   say("");
   say(
     columnsText([
       ["table", "files", "rows", "Parquet", "rejected"],
       ...tables.map((t) => [
         t.name,
-        count(t.files),
-        count(t.rows),
+        numberText(t.files),
+        numberText(t.rows),
         bytesText(t.bytes),
-        count(t.rejected),
+        numberText(t.rejected),
       ]),
     ]),
   );

@@ -6,6 +6,7 @@ import { CloudWatchLogsClient, paginateFilterLogEvents } from "@aws-sdk/client-c
 import { Command, InvalidArgumentError, Option } from "commander";
 import { environmentNames, functionNames } from "../app/contract.ts";
 import { MillpondError } from "../app/errors.ts";
+import { countText } from "../app/text.ts";
 import { awsError } from "./aws-error.ts";
 import { type DeployedStack, readStack, stackOption } from "./deployed-stack.ts";
 import { localLogFile } from "./local-log.ts";
@@ -20,7 +21,6 @@ import {
 } from "./log-line.ts";
 import { defaultFolder, namedStore } from "./named-store.ts";
 import { endingSignals } from "./signals.ts";
-import { countText } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** Whose lines there are: the functions', and the requests as API Gateway saw them. */

@@ -16,6 +16,7 @@ import type { RejectionRecord } from "../app/lake/rejection.ts";
 import { mostPutBytes, type Offer, type SourceOutcome } from "../app/lake/reports.ts";
 import { parseSourceKey } from "../app/lake/source-key.ts";
 import { FolderStore } from "../app/store/folder-store.ts";
+import { bytesText, countText } from "../app/text.ts";
 import { awsError } from "./aws-error.ts";
 import type { DeployedStack } from "./deployed-stack.ts";
 import { namedStore } from "./named-store.ts";
@@ -31,7 +32,7 @@ import {
   targetOf,
   targetOptions,
 } from "./target.ts";
-import { bytesText, countText, secondsText } from "./text.ts";
+import { secondsText } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 import { wholeNumber } from "./whole-number.ts";
 

@@ -7,6 +7,7 @@ import { pipeline } from "node:stream/promises";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { MillpondError, messageOf } from "../app/errors.ts";
 import { formatNames, type QueryFormat } from "../app/query/result-format.ts";
+import { bytesText, countText } from "../app/text.ts";
 import { answerTable } from "./answer-table.ts";
 import { firstRows } from "./first-rows.ts";
 import { progressBar } from "./progress.ts";
@@ -21,7 +22,7 @@ import {
   targetOf,
   targetOptions,
 } from "./target.ts";
-import { bytesText, countText, secondsText } from "./text.ts";
+import { secondsText } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 
 type Value = string | number | boolean | null;

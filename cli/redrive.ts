@@ -11,10 +11,11 @@ import {
 import { Command } from "commander";
 import type { FunctionName } from "../app/contract.ts";
 import { decodeFailedEvent, type FailedEvent, tablesOf } from "../app/events/failed-event.ts";
+import { countText } from "../app/text.ts";
 import { awsError } from "./aws-error.ts";
 import { type DeployedStack, namedStack, readStack, stackOption } from "./deployed-stack.ts";
 import { interruption } from "./steps.ts";
-import { columnsText, countText } from "./text.ts";
+import { columnsText } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 
 interface RedriveOptions {

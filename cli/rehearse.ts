@@ -16,6 +16,7 @@ import {
 import { Command } from "commander";
 import { environmentNames, prefixes } from "../app/contract.ts";
 import { MillpondError } from "../app/errors.ts";
+import { countText } from "../app/text.ts";
 import type { DeployedStack } from "./deployed-stack.ts";
 import { containersOf, docker, removeContainers, requireBuilder, requireDocker } from "./docker.ts";
 import { buildImage, hostArchitecture } from "./image.ts";
@@ -25,7 +26,6 @@ import { PulumiStack, standardPort } from "./rehearsal/pulumi-stack.ts";
 import { get } from "./request.ts";
 import { smoke } from "./smoke.ts";
 import { eventually, interruption, type Report, reporter, Steps } from "./steps.ts";
-import { countText } from "./text.ts";
 import { wholeNumber } from "./whole-number.ts";
 
 const stackName = "rehearsal";

@@ -7,6 +7,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { Command } from "commander";
 import { prefixes, smokeTable as table } from "../app/contract.ts";
+import { bytesText } from "../app/text.ts";
 import { awsError } from "./aws-error.ts";
 import {
   type DeployedStack,
@@ -17,7 +18,7 @@ import {
 } from "./deployed-stack.ts";
 import { get } from "./request.ts";
 import { eventually, interruption, reporter, Steps } from "./steps.ts";
-import { bytesText, secondsText } from "./text.ts";
+import { secondsText } from "./text.ts";
 import { wholeNumber } from "./whole-number.ts";
 
 /** Milliseconds in which a new API may not be found yet. */

@@ -9,11 +9,11 @@ import { createHandler as createIngest } from "../app/functions/ingest.ts";
 import { processLogger } from "../app/functions/invocation.ts";
 import { type SweepSummary, sweepPond } from "../app/functions/sweep.ts";
 import { openPond } from "../app/pond.ts";
+import { countText } from "../app/text.ts";
 import { readStack } from "./deployed-stack.ts";
 import { localContext } from "./local-context.ts";
 import { storeFor, storeOption } from "./named-store.ts";
 import { progressBar } from "./progress.ts";
-import { countText } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 
 interface SweepOptions {

@@ -1,24 +1,7 @@
-/** Text for people. */
-
-const units = ["B", "kB", "MB", "GB", "TB", "PB"];
-
-/** Bytes with three digits and a decimal unit: 1234567 is "1.23 MB". */
-export function bytesText(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
-}
+/** Text for a terminal. */
 
 export function secondsText(milliseconds: number): string {
   return `${(milliseconds / 1000).toFixed(2)} s`;
-}
-
-export function countText(count: number, what: string): string {
-  return `${count.toLocaleString("en-US")} ${what}${count === 1 ? "" : "s"}`;
 }
 
 /** Rows of cells in columns: text to the left, everything from the second column on to the right. */

@@ -6,8 +6,8 @@ import {
   type TableSummary,
 } from "../../app/lake/reports.ts";
 import type { SavedQuery } from "../../app/query/saved-query.ts";
+import { bytesText } from "../../app/text.ts";
 import { holdsNumbers, parseExactly, readBeginning } from "./answer-text.ts";
-import { bytes } from "./format.ts";
 import { tab } from "./stored.ts";
 
 /** A saved query without its SQL, which is the operator's. */
@@ -234,7 +234,7 @@ export function send(
 ): Promise<string> {
   // A path is this server, which takes what there is room for.
   if (!url.startsWith("/") && file.size > mostPutBytes) {
-    const detail = `${bytes(file.size)} are more than the 5 GB that a bucket takes from a page: aws s3 cp ${file.name} s3://<bucket>/${key}`;
+    const detail = `${bytesText(file.size)} are more than the 5 GB that a bucket takes from a page: aws s3 cp ${file.name} s3://<bucket>/${key}`;
     return Promise.reject(new Problem(0, "too-large", detail));
   }
   return new Promise((resolve, reject) => {

@@ -1,6 +1,7 @@
 import { isNumeric } from "../../app/query/number-type.ts";
+import { numberText } from "../../app/text.ts";
 import type { Column, Row } from "./api.ts";
-import { count, isTemporal, placeOf, shown } from "./format.ts";
+import { isTemporal, placeOf, shown } from "./format.ts";
 import { type ChartChoice, type ChartKind, rowCount } from "./link.ts";
 
 export const isNumber = ({ type }: Column) => isNumeric(type);
@@ -101,7 +102,7 @@ function bars(
     ys: drawn.map(([, value]) => value),
     labels: drawn.map(([label]) => label),
     half: 0.5,
-    ...(all.length > mostBars ? { note: note(count(all.length)) } : {}),
+    ...(all.length > mostBars ? { note: note(numberText(all.length)) } : {}),
   };
 }
 

@@ -1,4 +1,4 @@
-/** Values and sizes as people read them. */
+/** Values and times as people read them. */
 
 /** @param type DuckDB's, by which a decimal has its digits */
 export function shown(value: unknown, type?: string): string {
@@ -25,20 +25,6 @@ export function placeOf(value: unknown, type: string): number {
     temporal.exec(text) ?? [];
   // DuckDB writes an offset as +00, which is none of JavaScript's forms.
   return Date.parse(`${day}T${time}${fraction}${hours}:${minutes}`) / 1000;
-}
-
-const counts = new Intl.NumberFormat("en");
-export const count = (n: number): string => counts.format(n);
-
-export function plural(n: number, word: string): string {
-  return `${count(n)} ${word}${n === 1 ? "" : "s"}`;
-}
-
-export function bytes(n: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  const step = Math.min(units.length - 1, n < 1 ? 0 : Math.floor(Math.log10(n) / 3));
-  const value = n / 1000 ** step;
-  return `${value < 10 && step > 0 ? value.toFixed(1) : Math.round(value)} ${units[step]}`;
 }
 
 /** Buckets keep whole seconds: less than one is all that can be said. */

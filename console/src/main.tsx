@@ -4,6 +4,7 @@ import { render } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import type { RejectionRecord } from "../../app/lake/rejection.ts";
 import type { TableSummary } from "../../app/lake/reports.ts";
+import { countText, numberText } from "../../app/text.ts";
 import {
   type Asked,
   ask,
@@ -22,7 +23,7 @@ import { Chart } from "./chart.tsx";
 import { defaultChart } from "./chart-data.ts";
 import { curlOf, linkOf, separated, toClipboard } from "./copy.ts";
 import { createEditor, type Editor } from "./editor.ts";
-import { count, plural, shown } from "./format.ts";
+import { shown } from "./format.ts";
 import { Grid } from "./grid.tsx";
 import { type ChartChoice, readLink, sameAsked, writeLink } from "./link.ts";
 import { useMedia } from "./media.ts";
@@ -352,8 +353,8 @@ function remember(asked: Asked, chart: ChartChoice | undefined): void {
 }
 
 function summary({ count: all, rows, seconds }: Result): string {
-  const cut = all > rows.length ? `, the first ${count(rows.length)} are shown` : "";
-  return `${plural(all, "row")}${cut} in ${seconds.toFixed(3)} s`;
+  const cut = all > rows.length ? `, the first ${numberText(rows.length)} are shown` : "";
+  return `${countText(all, "row")}${cut} in ${seconds.toFixed(3)} s`;
 }
 
 const formats = ["csv", "parquet", "json", "ndjson"] as const;
@@ -393,8 +394,9 @@ function Answer({
       (await toClipboard(text)) ? `${what} copied` : "this browser lets no page of plain http copy",
     );
   const copyRows = () => {
-    const all = plural(result.count, "row");
-    const part = result.count > rows.length ? `the first ${count(rows.length)} of ${all}` : all;
+    const all = countText(result.count, "row");
+    const part =
+      result.count > rows.length ? `the first ${numberText(rows.length)} of ${all}` : all;
     void copy(separated(columns, order.current), part);
   };
   const copyLink = () => {

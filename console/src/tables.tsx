@@ -3,8 +3,9 @@ import type { RejectionRecord } from "../../app/lake/rejection.ts";
 import type { TableSummary } from "../../app/lake/reports.ts";
 import { isNumeric } from "../../app/query/number-type.ts";
 import { quoteIdentifier } from "../../app/query/quote.ts";
+import { bytesText, countText, numberText } from "../../app/text.ts";
 import { ask, type Column, type Result } from "./api.ts";
-import { age, bytes, count, duration, plural, shown } from "./format.ts";
+import { age, duration, shown } from "./format.ts";
 import {
   type ColumnSummary,
   type Picture,
@@ -42,11 +43,11 @@ export function Tables({
             >
               <b>{table.name}</b>
               <small>
-                {plural(table.rows, "row")} · {bytes(table.bytes)}
+                {countText(table.rows, "row")} · {bytesText(table.bytes)}
                 {table.newestSource && ` · ${age(table.newestSource.modified)}`}
               </small>
               {table.rejected > 0 && (
-                <small class="bad">{plural(table.rejected, "file")} rejected</small>
+                <small class="bad">{countText(table.rejected, "file")} rejected</small>
               )}
             </button>
             {opened && <Details table={table} insert={insert} />}
@@ -169,9 +170,9 @@ function Contents({ summary }: { summary: ColumnSummary | undefined }) {
   const { range, distinct, nulls, odd } = summary;
   const said = [
     range?.map((end) => short(end)).join(" … "),
-    distinct !== undefined && `about ${count(distinct)} different`,
+    distinct !== undefined && `about ${numberText(distinct)} different`,
     nulls > 0 && `${nulls.toFixed(1)} % NULL`,
-    odd > 0 && `${count(odd)} NaN or infinite`,
+    odd > 0 && `${numberText(odd)} NaN or infinite`,
   ];
   return (
     <>
@@ -200,7 +201,7 @@ function Histogram({ picture }: { picture: Picture | undefined }) {
           const height = (rows / most) * 10;
           return (
             <rect key={i} x={i} y={10 - height} width={0.85} height={height}>
-              {label !== "" && <title>{`${label}: ${count(rows)}`}</title>}
+              {label !== "" && <title>{`${label}: ${numberText(rows)}`}</title>}
             </rect>
           );
         })}
@@ -239,7 +240,7 @@ export function Rejected({ found }: { found: RejectionRecord[] }) {
   if (found.length === 0) return null;
   return (
     <details class="rejected">
-      <summary>{plural(found.length, "file")} rejected</summary>
+      <summary>{countText(found.length, "file")} rejected</summary>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
       <div class="list" tabIndex={0} role="region" aria-label="rejected files">
         <ul>

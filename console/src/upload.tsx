@@ -2,8 +2,9 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { prefixes } from "../../app/contract.ts";
 import type { SourceOutcome, TableSummary } from "../../app/lake/reports.ts";
 import { acceptedEndings, acceptedNames, tableNamePattern } from "../../app/lake/source-key.ts";
+import { bytesText, countText } from "../../app/text.ts";
 import { offer, type Problem, problemOf, send, sourceOutcome } from "./api.ts";
-import { bytes, duration, plural } from "./format.ts";
+import { duration } from "./format.ts";
 
 type State =
   | { kind: "queued" }
@@ -207,7 +208,7 @@ export function Upload({
       <ul class="uploads" aria-live="polite">
         {items.map((item) => (
           <li key={item.id}>
-            <b>{item.file.name}</b> <small>{bytes(item.file.size)}</small>
+            <b>{item.file.name}</b> <small>{bytesText(item.file.size)}</small>
             {item.replaces && <small class="replaces">in place of the one given before</small>}
             <Progress item={item} again={again} />
             {["queued", "sending", "waiting"].includes(item.state.kind) && (
@@ -267,7 +268,7 @@ function Progress({
     case "rows":
       return (
         <div class="good">
-          {plural(state.rows, "row")} in {state.table}, {duration(state.milliseconds)} after the
+          {countText(state.rows, "row")} in {state.table}, {duration(state.milliseconds)} after the
           upload
         </div>
       );
@@ -278,7 +279,7 @@ function Progress({
           rejected{line === undefined ? "" : ` in line ${line}`}: {message}
           <small>
             expected: {expected}
-            {keptRows !== null && `; ${plural(keptRows, "row")} of its last good version stay`}
+            {keptRows !== null && `; ${countText(keptRows, "row")} of its last good version stay`}
           </small>
         </div>
       );
