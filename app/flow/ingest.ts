@@ -4,7 +4,7 @@ import path from "node:path";
 import { before } from "../deadline.ts";
 import type { Engine } from "../engine/engine.ts";
 import { MillpondError } from "../errors.ts";
-import { decide } from "../lake/decide.ts";
+import { type Decision, decide, type SourceState } from "../lake/decide.ts";
 import { outputKey, rejectionKey } from "../lake/derived-key.ts";
 import { encodeOutputMetadata, layoutOf } from "../lake/output-metadata.ts";
 import type { RejectionReason, RejectionRecord } from "../lake/rejection.ts";
@@ -105,171 +105,254 @@ export async function ingest(
   });
 }
 
+/** A key that names a file which is read, or rejected by its name alone. */
+type Source = Exclude<SourceKey, { kind: "ignored" }>;
+type ReadableSource = Extract<SourceKey, { kind: "source" }>;
+
+/** What one look found of a source, and of what was made of it. */
+interface Seen {
+  key: string;
+  source: Source;
+  /** The newest version. Undefined where it is gone. */
+  newest: ObjectHead | undefined;
+  output: ObjectHead | undefined;
+  rejection: Awaited<ReturnType<Store["read"]>>;
+  /** Where the record is, or would be. */
+  rejectedAt: string;
+  /** The same as decisions are made by it. */
+  state: SourceState;
+}
+
 /** One look and one act. Undefined where something changed meanwhile: look again. */
 async function ingestOnce(
   parts: IngestParts,
   key: string,
-  source: Exclude<SourceKey, { kind: "ignored" }>,
+  source: Source,
   options: IngestOptions,
 ): Promise<Outcome | undefined> {
-  const { store, mirrorDeletes = false } = parts;
-  const { table } = source;
-  const rejectedAt = rejectionKey(key, table);
-  const [rejection, output, head] = await Promise.all([
+  const { store } = parts;
+  const seen = await lookAt(parts, key, source);
+  const decision = decide(seen.state);
+  switch (decision.kind) {
+    case "done":
+      return await finish(store, seen, decision);
+    case "delete":
+      return await deleteRows(store, seen);
+    case "convert": {
+      const { attempt } = decision;
+      if (source.kind === "source") return await convert(parts, seen, source, attempt, options);
+      const { code, message, expected } = source;
+      return await reject(store, seen, { code, message, expected }, { attempt, final: true });
+    }
+  }
+}
+
+async function lookAt(
+  { store, mirrorDeletes = false }: IngestParts,
+  key: string,
+  source: Source,
+): Promise<Seen> {
+  const rejectedAt = rejectionKey(key, source.table);
+  const [rejection, output, newest] = await Promise.all([
     store.read(rejectedAt),
     source.kind === "source" ? store.head(outputKey(key, source.table)) : undefined,
     store.head(key),
   ]);
-  const state = sourceState({ key: source, source: head, output, rejection, mirrorDeletes });
-  const record = state.rejection?.record;
-  const metadata = state.output?.metadata;
-  const decision = decide(state);
+  const state = sourceState({ key: source, source: newest, output, rejection, mirrorDeletes });
+  return { key, source, newest, output, rejection, rejectedAt, state };
+}
 
-  if (decision.kind === "done") {
-    if (decision.clearRejection && rejection !== undefined) {
-      await store.delete(rejectedAt, rejection.etag);
-    }
-    switch (decision.why) {
-      case "gone":
-        return { kind: "gone", table };
-      case "current":
-        return { kind: "unchanged", table };
-      case "rejected": {
-        const { code, message, expected } = record as RejectionRecord;
-        return {
-          kind: "rejected",
-          table,
-          rejectionKey: rejectedAt,
-          reason: { code, message, expected },
-          again: true,
-        };
-      }
+/** Whether the version that was seen is the newest still. */
+async function isStill(store: Store, { key, newest }: Seen): Promise<boolean> {
+  return (await store.head(key))?.etag === newest?.etag;
+}
+
+async function clearRejection(store: Store, { rejectedAt, rejection }: Seen): Promise<void> {
+  if (rejection !== undefined) await store.delete(rejectedAt, rejection.etag);
+}
+
+/** Nothing is to be read: says how the source stands. */
+async function finish(
+  store: Store,
+  seen: Seen,
+  decision: Extract<Decision, { kind: "done" }>,
+): Promise<Outcome> {
+  const { table } = seen.source;
+  if (decision.clearRejection) await clearRejection(store, seen);
+  switch (decision.why) {
+    case "gone":
+      return { kind: "gone", table };
+    case "current":
+      return { kind: "unchanged", table };
+    case "rejected": {
+      const record = seen.state.rejection?.record as RejectionRecord;
+      const { code, message, expected } = record;
+      const reason = { code, message, expected };
+      return { kind: "rejected", table, rejectionKey: seen.rejectedAt, reason, again: true };
     }
   }
+}
 
-  if (decision.kind === "delete") {
-    const { key: outputAt, etag } = output as ObjectHead;
-    await store.delete(outputAt, etag);
-    // A source that came back has its rows made anew; rows that an older version left meanwhile go, too.
-    const [back, left] = await Promise.all([store.head(key), store.head(outputAt)]);
-    if (back !== undefined || left !== undefined) return undefined;
-    if (rejection !== undefined) await store.delete(rejectedAt, rejection.etag);
-    return { kind: "deleted", table: table as string, rows: metadata?.rows ?? 0 };
-  }
+/** The source is gone, and what was made of it goes with it. */
+async function deleteRows(store: Store, seen: Seen): Promise<Outcome | undefined> {
+  const { key: outputAt, etag } = seen.output as ObjectHead;
+  await store.delete(outputAt, etag);
+  // A source that came back has its rows made anew; rows that an older version left meanwhile go, too.
+  const [back, left] = await Promise.all([store.head(seen.key), store.head(outputAt)]);
+  if (back !== undefined || left !== undefined) return undefined;
+  await clearRejection(store, seen);
+  const rows = seen.state.output?.metadata?.rows ?? 0;
+  return { kind: "deleted", table: seen.source.table as string, rows };
+}
 
-  const newest = head as ObjectHead;
-  const reject = async (reason: RejectionReason, final: boolean) => {
-    const written = await store.putText(
-      rejectedAt,
-      `${JSON.stringify(
-        {
-          ...reason,
-          source: {
-            key,
-            etag: newest.etag,
-            size: newest.size,
-            modified: newest.lastModified.toISOString(),
-          },
-          time: new Date().toISOString(),
-          attempts: decision.attempt,
-          final,
-          millpond: version,
-          keptRows: metadata?.rows ?? null,
-        } satisfies RejectionRecord,
-        undefined,
-        2,
-      )}\n`,
-      { condition: conditionFor(rejection), contentType: "application/json" },
-    );
-    // A version that came meanwhile may be readable: then this record must not be the last word.
-    if (written.kind === "conflict" || (await store.head(key))?.etag !== newest.etag)
-      return undefined;
-    return { kind: "rejected", table, reason, rejectionKey: rejectedAt, again: false } as const;
+/** Writes down why this version can't be read. */
+async function reject(
+  store: Store,
+  seen: Seen,
+  reason: RejectionReason,
+  { attempt, final }: { attempt: number; final: boolean },
+): Promise<Outcome | undefined> {
+  const { key, source, rejection, rejectedAt, state } = seen;
+  const { etag, size, lastModified } = seen.newest as ObjectHead;
+  const record: RejectionRecord = {
+    ...reason,
+    source: { key, etag, size, modified: lastModified.toISOString() },
+    time: new Date().toISOString(),
+    attempts: attempt,
+    final,
+    millpond: version,
+    keptRows: state.output?.metadata?.rows ?? null,
   };
+  const written = await store.putText(rejectedAt, `${JSON.stringify(record, undefined, 2)}\n`, {
+    condition: conditionFor(rejection),
+    contentType: "application/json",
+  });
+  // A version that came meanwhile may be readable: then this record must not be the last word.
+  if (written.kind === "conflict" || !(await isStill(store, seen))) return undefined;
+  return { kind: "rejected", table: source.table, reason, rejectionKey: rejectedAt, again: false };
+}
 
-  if (source.kind === "unusable") {
-    const { code, message, expected } = source;
-    return await reject({ code, message, expected }, true);
-  }
-
+/** Reads the newest version, and writes its rows, or why there are none. */
+async function convert(
+  parts: IngestParts,
+  seen: Seen,
+  source: ReadableSource,
+  attempt: number,
+  options: IngestOptions,
+): Promise<Outcome | undefined> {
+  const { store, engine, limits } = parts;
+  const { key } = seen;
+  const { etag } = seen.newest as ObjectHead;
   const directory = path.join(parts.workspace, randomUUID());
   await fs.mkdir(directory);
   try {
     const fair = isFair(options);
-    const slow = (cause?: unknown) => late(key, cause, fair ? parts.limits : undefined);
-    const copy = await before(options.deadline, store.checkOut(key, newest.etag, directory)).catch(
+    const slow = (cause?: unknown) => late(key, cause, fair ? limits : undefined);
+    const failed = (error: Error) =>
+      judge(parts, seen, error, { attempt, directory, fair, timeMs: options.timeMs });
+    const copy = await before(options.deadline, store.checkOut(key, etag, directory)).catch(
       (error: unknown) => error as Error,
     );
     if (copy === undefined) return undefined;
     // A store that hangs says nothing of the file: whoever finds the event in a queue learns what to raise.
     if (copy instanceof MillpondError && copy.code === "deadline") throw slow(copy);
     if (isLate(options)) throw slow();
-    const converted = path.join(directory, "converted.parquet");
-    const result =
-      copy instanceof Error
-        ? copy
-        : await parts.engine
-            .run(
-              {
-                kind: "convert",
-                source: copy.path,
-                output: converted,
-                scratch: directory,
-                format: source.format,
-                compression: source.compression,
-                partitions: source.partitions,
-              },
-              options,
-            )
-            .catch((error: unknown) => error as Error);
-    if (!(copy instanceof Error) && !(await copy.intact())) return undefined;
-    if (result instanceof SourceError) return await reject(result.reason, true);
-    if (result instanceof MillpondError) {
-      const code = await blame(result.code, directory);
-      if (code === "deadline" && !fair) throw slow(result);
-      if (verdictOn(code) === "suspect") {
-        const final = decision.attempt >= mostAttempts;
-        const reason = tooMuch(code, newest.size, parts.limits, options);
-        const rejected = await reject(reason, final);
-        if (final || rejected === undefined) return rejected;
-        throw new MillpondError(code, `${key}: ${reason.message}; it takes ${reason.expected}`, {
-          retryable: true,
-          cause: result,
-        });
-      }
-    }
-    if (result instanceof Error) throw result;
-
-    const { size } = await fs.stat(converted);
-    const stored = await store.putFile(outputKey(key, source.table), converted, {
-      condition: conditionFor(output),
-      contentType: "application/vnd.apache.parquet",
-      metadata: encodeOutputMetadata({
-        sourceKey: key,
-        sourceEtag: newest.etag,
-        sourceModified: newest.lastModified,
-        rows: result.rows,
-        layout: layoutOf(source),
-      }),
-    });
-    if (stored.kind === "conflict") return undefined;
-    // Clears the rejection of an older version, and finds a source that changed meanwhile.
-    if ((await store.head(key))?.etag !== newest.etag) return undefined;
-    if (rejection !== undefined) await store.delete(rejectedAt, rejection.etag);
-    return {
-      kind: "converted",
-      table: source.table,
-      rows: result.rows,
-      sourceBytes: newest.size,
-      outputBytes: size,
-      lagMs:
-        metadata?.sourceEtag === newest.etag
-          ? undefined
-          : Math.max(0, Date.now() - newest.lastModified.getTime()),
-    };
+    if (copy instanceof Error) return await failed(copy);
+    const output = path.join(directory, "converted.parquet");
+    const { format, compression, partitions } = source;
+    const result = await engine
+      .run(
+        {
+          kind: "convert",
+          source: copy.path,
+          output,
+          scratch: directory,
+          format,
+          compression,
+          partitions,
+        },
+        options,
+      )
+      .catch((error: unknown) => error as Error);
+    if (!(await copy.intact())) return undefined;
+    if (result instanceof Error) return await failed(result);
+    return await keepRows(store, seen, source, { file: output, rows: result.rows });
   } finally {
     await fs.rm(directory, { recursive: true, force: true });
   }
+}
+
+/** One try to read a version. */
+interface Try {
+  /** Which one it is, of those that ended the engine. */
+  attempt: number;
+  /** What it took is in there. */
+  directory: string;
+  /** Whether it had its share of the function's time. */
+  fair: boolean;
+  timeMs: number | undefined;
+}
+
+/** What becomes of a version that could not be read: it is rejected, or its event is tried again. */
+async function judge(
+  { store, limits }: IngestParts,
+  seen: Seen,
+  error: Error,
+  { attempt, directory, fair, timeMs }: Try,
+): Promise<Outcome | undefined> {
+  const { key } = seen;
+  if (error instanceof SourceError) {
+    return await reject(store, seen, error.reason, { attempt, final: true });
+  }
+  if (!(error instanceof MillpondError)) throw error;
+  const code = await blame(error.code, directory);
+  if (code === "deadline" && !fair) throw late(key, error);
+  if (verdictOn(code) !== "suspect") throw error;
+  const final = attempt >= mostAttempts;
+  const reason = tooMuch(code, (seen.newest as ObjectHead).size, limits, timeMs);
+  const rejected = await reject(store, seen, reason, { attempt, final });
+  if (final || rejected === undefined) return rejected;
+  throw new MillpondError(code, `${key}: ${reason.message}; it takes ${reason.expected}`, {
+    retryable: true,
+    cause: error,
+  });
+}
+
+/** Puts a version's rows in the place of those that were seen. */
+async function keepRows(
+  store: Store,
+  seen: Seen,
+  source: ReadableSource,
+  { file, rows }: { file: string; rows: number },
+): Promise<Outcome | undefined> {
+  const { key, output } = seen;
+  const newest = seen.newest as ObjectHead;
+  const { size } = await fs.stat(file);
+  const stored = await store.putFile(outputKey(key, source.table), file, {
+    condition: conditionFor(output),
+    contentType: "application/vnd.apache.parquet",
+    metadata: encodeOutputMetadata({
+      sourceKey: key,
+      sourceEtag: newest.etag,
+      sourceModified: newest.lastModified,
+      rows,
+      layout: layoutOf(source),
+    }),
+  });
+  if (stored.kind === "conflict") return undefined;
+  // Clears the rejection of an older version, and finds a source that changed meanwhile.
+  if (!(await isStill(store, seen))) return undefined;
+  await clearRejection(store, seen);
+  const before = seen.state.output?.metadata?.sourceEtag;
+  return {
+    kind: "converted",
+    table: source.table,
+    rows,
+    sourceBytes: newest.size,
+    outputBytes: size,
+    lagMs:
+      before === newest.etag ? undefined : Math.max(0, Date.now() - newest.lastModified.getTime()),
+  };
 }
 
 /** Whether too little time is left for what a file is judged by. */
@@ -316,7 +399,7 @@ function tooMuch(
   code: string,
   size: number,
   limits: IngestLimits | undefined,
-  { timeMs }: IngestOptions,
+  timeMs: number | undefined,
 ): RejectionReason {
   const { means, raise = [] } = verdicts[code] as (typeof verdicts)[string];
   const had = [
