@@ -4,6 +4,7 @@ import "./steady-heap.ts";
 import { Command, CommanderError, Help, type Option } from "commander";
 import { MillpondError } from "../app/errors.ts";
 import { version } from "../app/version.ts";
+import { fittedTo } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** Exit codes: 0 done, 1 it failed, 2 the call itself is wrong, 3 an image is for another architecture, 130 interrupted. */
@@ -13,13 +14,13 @@ const program = new Command("millpond")
   .configureHelp({ commandUsage: usageOf, optionDescription: descriptionOf })
   // One line, as other errors are.
   .configureOutput({
-    outputError: (text, write) =>
-      write(
-        `${text
-          .trim()
-          .replace(/\s*\n\s*/g, " ")
-          .replace(/\.$/, "")}; see --help\n`,
-      ),
+    outputError: (text) => {
+      const line = text
+        .trim()
+        .replace(/\s*\n\s*/g, " ")
+        .replace(/\.$/, "");
+      complain(`${line}; see --help`);
+    },
   })
   .exitOverride();
 
@@ -62,6 +63,10 @@ try {
   process.exitCode = report(error);
 }
 
+function complain(text: string): void {
+  process.stderr.write(`${fittedTo(process.stderr, text)}\n`);
+}
+
 /** As people call it: whatever their own Node is, npm's scripts have one that runs TypeScript. */
 function usageOf(command: Command): string {
   if (command.parent === null) return "npm run <command> -- [options]";
@@ -77,13 +82,13 @@ function report(error: unknown): number {
   // Commander has already said what is wrong, or shown what was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof UsageError) {
-    process.stderr.write(`error: ${error.message}\n`);
+    complain(`error: ${error.message}`);
     return 2;
   }
   if (error instanceof MillpondError) {
     // Whoever interrupts knows, and what was interrupted has said so.
     if (error.code === "interrupted") return 130;
-    process.stderr.write(`error: ${error.message}\n`);
+    complain(`error: ${error.message}`);
     return exitCodes[error.code] ?? 1;
   }
   process.stderr.write(`${(error as Error)?.stack ?? String(error)}\n`);

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { MillpondError, messageOf } from "../app/errors.ts";
 import { endingSignals } from "./signals.ts";
-import { secondsText } from "./text.ts";
+import { fittedTo, secondsText } from "./text.ts";
 
 /** One thing that was tried, and how it ended. */
 export interface StepResult {
@@ -24,7 +24,8 @@ export function reporter(json: boolean): Report {
     }
     const { ok, step, detail, milliseconds } = result;
     const said = detail === "" ? "" : `: ${detail}`;
-    process.stdout.write(`${ok ? "✔" : "✘"} ${step} (${secondsText(milliseconds)})${said}\n`);
+    const line = `${ok ? "✔" : "✘"} ${step} (${secondsText(milliseconds)})${said}`;
+    process.stdout.write(`${fittedTo(process.stdout, line)}\n`);
   };
 }
 
