@@ -73,16 +73,16 @@ export function reasonFrom(message: string, format: string, file: string): Rejec
     ...(column === undefined ? {} : { column }),
   };
   if (/not utf-8 encoded|invalid UTF-8|Invalid unicode/i.test(message)) {
-    const where = line === undefined ? "" : ` in line ${line}`;
     return {
       code: "not-utf8",
-      message: `the file holds bytes that are not UTF-8${where}`,
+      message: "the file holds bytes that are not UTF-8",
       expected: sourceAdvice.utf8,
       ...place,
     };
   }
   const kind = format === "tsv" ? "csv" : format === "ndjson" ? "json" : format;
-  const text = plainWords(firstSentences(message, file));
+  // Where it is stands beside the message.
+  const text = plainWords(firstSentences(message, file)).replace(` in line ${line}`, "");
   return {
     code: `malformed-${kind}`,
     message: record === undefined || text.includes("record") ? text : `${text} (record ${record})`,

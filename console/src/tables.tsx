@@ -244,10 +244,13 @@ export function Rejected({ found }: { found: RejectionRecord[] }) {
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
       <div class="list" tabIndex={0} role="region" aria-label="rejected files">
         <ul>
-          {found.map(({ source, code, message }) => (
+          {found.map(({ source, code, message, line }) => (
             <li key={source.key}>
               <b>{source.key}</b> <small>{code}</small>
-              <div>{message}</div>
+              <div>
+                {line !== undefined && `line ${line}: `}
+                {message}
+              </div>
             </li>
           ))}
         </ul>
