@@ -12,6 +12,7 @@ import {
   privateFolder,
 } from "../app/contract.ts";
 import { readSettings } from "../app/environment.ts";
+import { MillpondError } from "../app/errors.ts";
 import { wrapObjectEvent } from "../app/events/s3-event.ts";
 import { findStale } from "../app/flow/sweep.ts";
 import { createHandler as createIngest } from "../app/functions/ingest.ts";
@@ -140,6 +141,11 @@ export async function startLocal(
   const pond = await openPond(settings, logger, {
     tokens: options.token === undefined ? undefined : { cli: options.token },
     page: localPage,
+  }).catch((error: unknown) => {
+    if (!(error instanceof MillpondError) || error.code !== "folder") throw error;
+    throw new MillpondError("folder", `${error.message}; --dir <folder> names another`, {
+      cause: error,
+    });
   });
 
   alsoLogTo(logger, localLogFile(root));

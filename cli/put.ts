@@ -32,7 +32,7 @@ import {
   targetOf,
   targetOptions,
 } from "./target.ts";
-import { secondsText } from "./text.ts";
+import { fittedTo, secondsText } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 import { wholeNumber } from "./whole-number.ts";
 
@@ -112,7 +112,7 @@ Exit code: 0 all rows are there; 1 a file was rejected, or something failed;
           const outcome = await put(one, place, { ...options, stopped });
           failed ||= outcome.rejection !== null;
           if (options.json) process.stdout.write(`${JSON.stringify(outcome)}\n`);
-          else process.stdout.write(`${outcomeText(outcome)}\n`);
+          else process.stdout.write(`${fittedTo(process.stdout, outcomeText(outcome))}\n`);
         }
       } catch (error) {
         stopped.throwIfAborted();
@@ -127,6 +127,7 @@ Exit code: 0 all rows are there; 1 a file was rejected, or something failed;
 function upcomingOf(file: string, table: string | undefined): Upcoming {
   const stat = fs.statSync(file, { throwIfNoEntry: false });
   if (stat === undefined) throw new UsageError(`there is no file ${file}`);
+  if (stat.isDirectory()) throw new UsageError(`${file} is a folder: name the files in it`);
   if (!stat.isFile()) throw new UsageError(`${file} is no file`);
   const name = path.basename(file);
   const key = `${prefixes.inbox}${table === undefined ? "" : `${table}/`}${name}`;
@@ -136,7 +137,8 @@ function upcomingOf(file: string, table: string | undefined): Upcoming {
   if (parsed.kind === "unusable") {
     const hint =
       table === undefined && parsed.code === "table-name" ? "; --table <name> names one" : "";
-    throw new UsageError(`${file}: ${parsed.message}: expected ${parsed.expected}${hint}`);
+    const what = table !== undefined && parsed.code === "table-name" ? "--table" : file;
+    throw new UsageError(`${what}: ${parsed.message}: expected ${parsed.expected}${hint}`);
   }
   return { file, key, table: parsed.table, bytes: stat.size };
 }
@@ -222,6 +224,7 @@ function pondPlace(target: Target): Place {
     close: async () => {},
   };
 }
+
 /**
  * A folder, whoever serves it. What became of a file stands in there, too: no server is asked, which could be another pond's.
  * @throws UsageError where it is no pond's

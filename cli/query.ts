@@ -42,7 +42,7 @@ const tableFormat = "table";
 export function queryCommand(): Command {
   return new Command("query")
     .description("ask a pond: a table on a terminal, CSV in a pipe")
-    .argument("[sql]", "what to ask; without it, or with -, standard input")
+    .argument("[sql]", "what to ask, in quotes; without it, or with -, standard input")
     .addOption(targetOptions.stack())
     .addOption(targetOptions.url())
     .addOption(targetOptions.token())

@@ -47,7 +47,7 @@ export const targetOptions = {
 /** @throws UsageError for a URL that is none; MillpondError where the stack is not up */
 export async function targetOf({ stack: name, url, token }: TargetOptions): Promise<Target> {
   if (name === undefined) {
-    if (url !== undefined && !URL.canParse(url)) {
+    if (url !== undefined && !/^https?:$/.test(URL.parse(url)?.protocol ?? "")) {
       throw new UsageError(`--url takes http://<host>[:<port>], got "${url}"`);
     }
     return {
@@ -55,10 +55,17 @@ export async function targetOf({ stack: name, url, token }: TargetOptions): Prom
       token: token ?? (process.env[tokenVariable] || undefined),
       tokenOf: token === undefined ? tokenVariable : "--token",
       stack: undefined,
-      hint: "npm start serves a pond on this machine; --stack <name> is a deployed one, --url another",
+      hint:
+        url === undefined
+          ? "npm start serves a pond on this machine; --stack <name> is a deployed one, --url another"
+          : "is that its URL, and does npm start run there?",
     };
   }
-  const [stack, of] = await Promise.all([readStack(name), token ?? readToken(name)]);
+  const asked = Promise.resolve(token ?? readToken(name));
+  // A stack that is not up has no token either: that it isn't comes first.
+  asked.catch(() => {});
+  const stack = await readStack(name);
+  const of = await asked;
   const hint = `npm run smoke -- --stack ${name} looks what is wrong`;
   const tokenOf =
     token === undefined
@@ -90,10 +97,17 @@ export async function askTarget(
     headers: { ...headers, ...authorization },
     signal,
   }).catch((error: unknown) => {
-    throw new MillpondError("no-answer", `${url} does not answer: ${messageOf(error)}; ${hint}`, {
+    throw new MillpondError("no-answer", `${url} does not answer: ${reasonOf(error)}; ${hint}`, {
       cause: error,
     });
   });
+}
+
+/** Why there is no answer, in one line. */
+function reasonOf(error: unknown): string {
+  // OpenSSL tells of its own files.
+  if ((error as NodeJS.ErrnoException).code === "EPROTO") return "it does not speak https";
+  return messageOf(error);
 }
 
 export function sentAs(load: Load): SentRequest {

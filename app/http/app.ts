@@ -251,7 +251,10 @@ export function createHttpApp(parts: HttpParts): Hono {
   const jsonBody = async (c: Context): Promise<string> => {
     const type = c.req.header("content-type");
     if (type !== undefined && !/^application\/json\s*(;|$)/i.test(type)) {
-      throw new MillpondError("media-type", `the body must be application/json, got ${type}`);
+      throw new MillpondError(
+        "media-type",
+        `the body must be application/json, got ${type}: send content-type: application/json`,
+      );
     }
     const bytes = new Uint8Array(await c.req.arrayBuffer());
     return await readBody(bytes, c.req.header("content-encoding"));

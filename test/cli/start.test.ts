@@ -275,7 +275,9 @@ describe("millpond start", () => {
     const pond = start();
 
     expect(await pond.ended).to.equal(1);
-    expect(pond.output.stderr).to.match(/^error: can't write to the folder .*\n$/);
+    expect(pond.output.stderr).to.match(
+      /^error: can't write to the folder .*; --dir <folder> names another\n$/,
+    );
   });
 
   for (const [args, message] of [

@@ -57,6 +57,8 @@ describe("millpond, called wrongly", () => {
       {},
       /--timeout takes a number from 1 to 86400, got "soon"/,
     ],
+    ["query --url localhost:8686 x", {}, /--url takes http:\/\/<host>\[:<port>\], got "local/],
+    ["put /etc", {}, /\/etc is a folder: name the files in it/],
     ["rehearse --port high", {}, /--port takes a number from 0 to 65535, got "high"/],
     [
       "invoke -f hello --stack dev --dir pond",
