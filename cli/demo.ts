@@ -6,7 +6,7 @@ import { Command } from "commander";
 import { prefixes } from "../app/contract.ts";
 import { MillpondError } from "../app/errors.ts";
 import { processLogger } from "../app/functions/invocation.ts";
-import { startLocal } from "./local.ts";
+import { startLocal } from "./start.ts";
 import { secondsText } from "./text.ts";
 
 /** How long a dropped file may take until its rows are there, before the demo gives up. */

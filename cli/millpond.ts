@@ -32,7 +32,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 
 /** Each loads what it needs, and nothing of the others. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
-  start: async () => (await import("./local.ts")).localCommand(),
+  start: async () => (await import("./start.ts")).startCommand(),
   invoke: async () => (await import("./invoke.ts")).invokeCommand(),
   query: async () => (await import("./query.ts")).queryCommand(),
   put: async () => (await import("./put.ts")).putCommand(),

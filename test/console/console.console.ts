@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 import { expect } from "chai";
 import type { ElementHandle, Page } from "puppeteer-core";
 import { readPage } from "../../app/http/page.ts";
-import { startLocal } from "../../cli/local.ts";
+import { startLocal } from "../../cli/start.ts";
 import * as opened from "./open-console.ts";
 import { guardedPond, hostile, type OpenConsole, openConsole, token } from "./open-console.ts";
 

@@ -55,7 +55,7 @@ export interface LocalOptions {
   sample: boolean;
 }
 
-export function localCommand(): Command {
+export function startCommand(): Command {
   return new Command("start")
     .description(
       "serve a pond in a folder: files dropped in its inbox/ become tables, HTTP reads them",
