@@ -273,7 +273,10 @@ async function findImage(given: string | undefined): Promise<{ detail: string; v
     show: false,
     quiet: true,
   }).catch(() => {
-    throw new MillpondError("image", `there is no image ${tag} here`);
+    throw new MillpondError(
+      "image",
+      `there is no image ${tag} here: without --image it is built, or npm run image builds one`,
+    );
   });
   return { detail: tag, value: id.trim() };
 }

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { stackArguments } from "../deployed-stack.ts";
 import { type PulumiOptions, type PulumiRun, pulumi, runPulumi, succeeded } from "../pulumi.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -123,7 +124,7 @@ export class PulumiStack {
   }
 
   #which(): string[] {
-    return ["--stack", this.name, "--config-file", this.configFile];
+    return stackArguments(this.name, this.configFile);
   }
 
   #updateArgs(what: "up" | "refresh" | "destroy"): string[] {
