@@ -7,6 +7,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { DuckDBInstance } from "@duckdb/node-api";
+import { MillpondError, messageOf } from "../../app/errors.ts";
 import { freePort } from "../free-port.ts";
 
 const run = promisify(execFile);
@@ -46,11 +47,21 @@ const venv = path.join(
 async function installPython(): Promise<string | undefined> {
   if (existsSync(path.join(venv, "complete"))) return undefined;
   const python = await run("python3", ["--version"]).catch(() => undefined);
-  if (python === undefined) return "there is no python3 on this machine";
+  if (python === undefined) return "there is no python3 on this machine: install Python 3";
   process.stderr.write("installing the emulator of AWS under .cache/ …\n");
   await fs.rm(venv, { recursive: true, force: true });
-  await run("python3", ["-m", "venv", venv]);
-  await run(path.join(venv, "bin/pip"), ["install", "--quiet", "--requirement", requirements]);
+  try {
+    await run("python3", ["-m", "venv", venv]);
+    await run(path.join(venv, "bin/pip"), ["install", "--quiet", "--requirement", requirements]);
+  } catch (error) {
+    const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
+    const said = `${stdout}\n${stderr}`.trim().split("\n").at(-1) || messageOf(error);
+    throw new MillpondError(
+      "emulator",
+      `the emulator can't be had from PyPI: ${said}; it takes python3 with venv, and PyPI or PIP_INDEX_URL`,
+      { cause: error },
+    );
+  }
   await fs.writeFile(path.join(venv, "complete"), "");
   return undefined;
 }
