@@ -70,7 +70,9 @@ function complain(text: string): void {
 /** As people call it: whatever their own Node is, npm's scripts have one that runs TypeScript. */
 function usageOf(command: Command): string {
   if (command.parent === null) return "npm run <command> -- [options]";
-  return `npm run ${command.name().replace("image-run", "image:run")} -- ${command.usage()}`;
+  const script = command.name().replace("image-run", "image:run");
+  // npm has a word for one of them.
+  return `npm ${script === "start" ? script : `run ${script}`} -- ${command.usage()}`;
 }
 
 /** Without what goes without saying: that a flag is off, and a list empty, until it is given. */

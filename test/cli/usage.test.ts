@@ -151,7 +151,7 @@ describe("millpond, called wrongly", () => {
     );
     for (const [name, help] of shown) {
       const usage = help.split("\n")[0] ?? "";
-      const script = /^Usage: npm run (\S+) -- /.exec(usage)?.[1] ?? "";
+      const script = /^Usage: npm (?:run )?(\S+) -- /.exec(usage)?.[1] ?? "";
 
       expect(scripts[script], usage).to.match(new RegExp(`millpond\\.ts ${name}$`));
       expect(
