@@ -23,9 +23,12 @@ export async function findDataBucket(
   config: StageConfig["bucket"],
   topicName: string,
 ): Promise<Found> {
-  const [{ accountId }, { region }] = await Promise.all([aws.getCallerIdentity(), aws.getRegion()]);
   if (config.existing !== undefined) {
     if (config.uploadsTopicArn === undefined) {
+      const [{ accountId }, { region }] = await Promise.all([
+        aws.getCallerIdentity(),
+        aws.getRegion(),
+      ]);
       await checkNotifications(
         config.existing,
         `:sns:${region}:${accountId}:${stageName(topicName)}`,
@@ -33,19 +36,32 @@ export async function findDataBucket(
     }
     return { bucketName: config.existing, mode: "reference" };
   }
+  return await findOwnBucket({ settable: true });
+}
+
+/**
+ * The bucket of the stack's own name, `<project>-<stack>-<account>-<region>`: one to make, or one that an earlier `pulumi destroy` left.
+ * @param settable whether the stack's setting `bucketName` can name another one, as errors then advise @default false
+ * @throws RunError where a bucket of that name is not this stack's
+ */
+export async function findOwnBucket({ settable = false } = {}): Promise<Found> {
+  const [{ accountId }, { region }] = await Promise.all([aws.getCallerIdentity(), aws.getRegion()]);
   // Names are taken for the whole world, so the account is in it; and so that it is found again, nothing random.
   const bucketName =
     `${pulumi.getProject()}-${pulumi.getStack()}-${accountId}-${region}`.toLowerCase();
   if (!bucketNamePattern.test(bucketName)) {
     throw new pulumi.RunError(
       `${bucketName} can't be the name of a bucket (63 characters at most, and of letters, digits, "." and "-"): ` +
-        "give the stack another name, pulumi stack rename <name>, or name a bucket, pulumi config set bucketName <bucket>",
+        `give the stack another name, pulumi stack rename <name>${settable ? ", or name a bucket, pulumi config set bucketName <bucket>" : ""}`,
     );
   }
-  return { bucketName, mode: (await isLeftBehind(bucketName)) ? "adopt" : "create" };
+  const remedy = settable
+    ? `to use it as it is: pulumi config set bucketName ${bucketName}`
+    : "give the stack another name: pulumi stack rename <name>";
+  return { bucketName, mode: (await isLeftBehind(bucketName, remedy)) ? "adopt" : "create" };
 }
 
-async function isLeftBehind(bucketName: string): Promise<boolean> {
+async function isLeftBehind(bucketName: string, remedy: string): Promise<boolean> {
   const client = clientOfProvider();
   try {
     await client.send(new HeadBucketCommand({ Bucket: bucketName }));
@@ -71,7 +87,7 @@ async function isLeftBehind(bucketName: string): Promise<boolean> {
   const wanted = foreign.map(([name, value]) => `${name}=${value}`).join(", ");
   throw new pulumi.RunError(
     `the bucket ${bucketName} is there, but is not one that this stack left behind (it has no tags ${wanted}): ` +
-      `to use it as it is: pulumi config set bucketName ${bucketName}`,
+      remedy,
   );
 }
 

@@ -1,3 +1,4 @@
+import path from "node:path";
 import * as aws from "@pulumi/aws";
 import * as awsx from "@pulumi/awsx";
 import * as pulumi from "@pulumi/pulumi";
@@ -10,7 +11,7 @@ export interface LambdaImageArgs {
   architecture: Architecture;
   /** Folder that the image is built from. @default "." */
   context?: string;
-  /** @default "docker/Dockerfile" */
+  /** @default - `Dockerfile` in the `context` that is given; else `docker/Dockerfile` */
   dockerfile?: string;
   /** An image that is there already, with its digest. @default - one is built and pushed */
   imageUri?: string | undefined;
@@ -102,7 +103,7 @@ export class LambdaImage extends pulumi.ComponentResource {
       {
         repositoryUrl: repository.url,
         context: args.context ?? ".",
-        dockerfile: args.dockerfile ?? "docker/Dockerfile",
+        dockerfile: args.dockerfile ?? path.posix.join(args.context ?? "docker", "Dockerfile"),
         platform: architectures[args.architecture].platform,
       },
       { parent: this, retainOnDelete: true, transforms: [keepPushed] },

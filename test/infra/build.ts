@@ -60,9 +60,15 @@ export async function build<T>(
   program: () => T | Promise<T>,
   {
     config = {},
+    project = "millpond",
     stack = "dev",
     secretKeys = ["millpond:secrets"],
-  }: { config?: Record<string, string>; stack?: string; secretKeys?: string[] } = {},
+  }: {
+    config?: Record<string, string>;
+    project?: string;
+    stack?: string;
+    secretKeys?: string[];
+  } = {},
 ): Promise<Built<T>> {
   const recorded = new Map<string, Recorded>();
   const options = new Map<string, pulumi.CustomResourceOptions>();
@@ -96,13 +102,13 @@ export async function build<T>(
         }
       },
     },
-    "millpond",
+    project,
     stack,
   );
   pulumi.runtime.setAllConfig(
     Object.fromEntries(
       Object.entries(config).map(([key, value]) => [
-        key.includes(":") ? key : `millpond:${key}`,
+        key.includes(":") ? key : `${project}:${key}`,
         value,
       ]),
     ),

@@ -43,6 +43,20 @@ describe("LambdaImage", () => {
     });
   }
 
+  it("is built from another program's folder, by the Dockerfile there or by one that it names", async () => {
+    const { one } = await made({ context: "image" });
+    const named = await made({ context: "../..", dockerfile: "image/Dockerfile" });
+
+    expect(one("awsx:ecr:Image").inputs).to.include({
+      context: "image",
+      dockerfile: "image/Dockerfile",
+    });
+    expect(named.one("awsx:ecr:Image").inputs).to.include({
+      context: "../..",
+      dockerfile: "image/Dockerfile",
+    });
+  });
+
   it("keeps what was pushed when it is no longer built here, as functions may run it", () => {
     const args = { custom: true, name: "x", props: { push: true }, opts: { protect: true } };
 
