@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { stackArguments } from "../deployed-stack.ts";
 import { type PulumiOptions, type PulumiRun, pulumi, runPulumi, succeeded } from "../pulumi.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -30,24 +29,27 @@ function sumOf(first: Changes, second: Changes): Changes {
   return done;
 }
 
-/** A stack of this project whose state and configuration are in a folder of their own, and not in the tree. */
+/** A stack of a project whose state and configuration are in a folder of their own, and not in the tree. */
 export class PulumiStack {
   readonly name: string;
   /** What Pulumi finds the state by, and its secrets. */
   readonly environment: Readonly<Record<string, string>>;
   readonly #stopped: AbortSignal | undefined;
   readonly #folder: string;
+  readonly #project: string;
   /** Its configuration, for commands that change it. */
   readonly configFile: string;
 
   /**
    * @param folder whoever made it removes it
    * @param stopped ends what runs
+   * @param project folder of the project, with its Pulumi.yaml and Pulumi.rehearsal.yaml @default this repository's own
    */
-  constructor(name: string, folder: string, stopped?: AbortSignal) {
+  constructor(name: string, folder: string, stopped?: AbortSignal, project = root) {
     this.name = name;
     this.#stopped = stopped;
     this.#folder = folder;
+    this.#project = project;
     this.configFile = path.join(folder, `Pulumi.${name}.yaml`);
     this.environment = {
       PULUMI_BACKEND_URL: `file://${folder}`,
@@ -58,10 +60,13 @@ export class PulumiStack {
   /** Makes the stack, with the configuration of rehearsals. @param endpoint where it finds AWS */
   async init(endpoint: string): Promise<void> {
     // Making a stack writes the salt of its secrets beside the project's file.
-    await fs.copyFile(path.join(root, "Pulumi.yaml"), path.join(this.#folder, "Pulumi.yaml"));
+    await fs.copyFile(
+      path.join(this.#project, "Pulumi.yaml"),
+      path.join(this.#folder, "Pulumi.yaml"),
+    );
     await this.#succeed("stack", "init", this.name, "--cwd", this.#folder);
     const salt = await fs.readFile(this.configFile, "utf8");
-    const config = await fs.readFile(path.join(root, "Pulumi.rehearsal.yaml"), "utf8");
+    const config = await fs.readFile(path.join(this.#project, "Pulumi.rehearsal.yaml"), "utf8");
     const { protocol, port } = new URL(endpoint);
     const own = config.replaceAll(
       `http://localhost:${standardPort}`,
@@ -79,9 +84,8 @@ export class PulumiStack {
    * and hears that what it made exists. A second update goes on from there, as it does on AWS; what it is for is said.
    * @param program folder of another program, with a Pulumi.yaml of the same project @default - this project's own
    */
-  async up(program?: string): Promise<Changes> {
-    const other = program === undefined ? [] : ["--cwd", program];
-    const args = [...this.#updateArgs("up"), "--skip-preview", ...other];
+  async up(program = this.#project): Promise<Changes> {
+    const args = [...this.#updateArgs("up", program), "--skip-preview"];
     const first = await runPulumi(args, this.#options);
     const lost = /^.*(?:ResourceConflict|EntityAlreadyExists|already exists).*$/m.exec(
       first.stdout,
@@ -113,27 +117,35 @@ export class PulumiStack {
   }
 
   async outputs(): Promise<Record<string, unknown>> {
-    return JSON.parse(
-      await this.#succeed("stack", "output", "--json", "--stack", this.name),
-    ) as Record<string, unknown>;
+    return JSON.parse(await this.#succeed("stack", "output", "--json", ...this.#named())) as Record<
+      string,
+      unknown
+    >;
   }
 
   /** The state as Pulumi keeps it, and as it shows it to others. */
   async state(): Promise<string> {
-    return await this.#succeed("stack", "export", "--stack", this.name);
+    return await this.#succeed("stack", "export", ...this.#named());
   }
 
-  #which(): string[] {
-    return stackArguments(this.name, this.configFile);
+  /** A stack is known by its name and by the project of the folder. */
+  #named(folder = this.#project): string[] {
+    return ["--stack", this.name, "--cwd", folder];
   }
 
-  #updateArgs(what: "up" | "refresh" | "destroy"): string[] {
-    return [what, "--yes", ...this.#which()];
+  #which(folder?: string): string[] {
+    return [...this.#named(folder), "--config-file", this.configFile];
+  }
+
+  #updateArgs(what: "up" | "refresh" | "destroy", folder?: string): string[] {
+    return [what, "--yes", ...this.#which(folder)];
   }
 
   async #lastChanges(): Promise<Changes> {
-    const args = ["stack", "history", "--json", "--page-size", "1", "--stack", this.name];
-    const [last] = JSON.parse(await this.#succeed(...args)) as [{ resourceChanges?: Changes }];
+    const args = ["stack", "history", "--json", "--page-size", "1"];
+    const [last] = JSON.parse(await this.#succeed(...args, ...this.#named())) as [
+      { resourceChanges?: Changes },
+    ];
     return last.resourceChanges ?? {};
   }
 

@@ -9,16 +9,18 @@ import { standInBase } from "./base.ts";
 
 const run = promisify(execFile);
 
+/** What stands in for AWS's base image where its registry is not reached, as options of `docker buildx build`. */
+export async function baseSubstitute(): Promise<string[]> {
+  // Set by whoever brings a stand-in.
+  const layouts = process.env["LAMBDA_BASE_LAYOUTS"];
+  if (layouts === undefined) return [];
+  const base = await standInBase(layouts);
+  return ["--builder", "millpond", "--build-context", `public.ecr.aws/lambda/nodejs:24=${base}`];
+}
+
 /** What stands in for hosts that this machine doesn't reach, as options of `npm run image`. */
 export async function substitutes(wanted: readonly Architecture[]): Promise<string[]> {
-  const options: string[] = [];
-  // Set by whoever brings a stand-in of AWS's base image.
-  const layouts = process.env["LAMBDA_BASE_LAYOUTS"];
-  if (layouts !== undefined) {
-    const base = await standInBase(layouts);
-    options.push("--builder", "millpond");
-    options.push("--build-context", `public.ecr.aws/lambda/nodejs:24=${base}`);
-  }
+  const options = await baseSubstitute();
   const reached = await fetch("https://extensions.duckdb.org/", { method: "HEAD" }).then(
     () => true,
     () => false,

@@ -8,8 +8,8 @@ export const host = architectureCalled("node", process.arch) as Architecture;
 /** Not the one that whoever runs the tests may have built. */
 export const tag = "millpond-test:stack";
 
-/** Builds what the stack runs, once a run, or skips the suite and says why. @returns the image's id */
-export async function stackImage(context: Mocha.Context): Promise<string> {
+/** Skips the suite, and says why, where there is no Docker or no Pulumi. */
+export async function requireTools(context: Mocha.Context): Promise<void> {
   const missing =
     (await dockerMissing()) ??
     (await pulumi(["version"]).then(
@@ -20,6 +20,11 @@ export async function stackImage(context: Mocha.Context): Promise<string> {
     process.stderr.write(`skipped: ${missing}\n`);
     context.skip();
   }
+}
+
+/** Builds what the stack runs, once a run, or skips the suite and says why. @returns the image's id */
+export async function stackImage(context: Mocha.Context): Promise<string> {
+  await requireTools(context);
   process.stderr.write(`the functions run on ${host}, as this machine does\n`);
   const given = await substitutes([host]);
   const built = await image("--platform", architectures[host].platform, "--tag", tag, ...given);

@@ -8,6 +8,9 @@ import {
   UpdateItemCommand,
 } from "@aws-sdk/client-dynamodb";
 
+/** Lambda makes a line of JSON of each object. */
+export type Log = Pick<Console, "info" | "warn" | "error">;
+
 export interface ClaimsOptions {
   client: DynamoDBClient;
   table: string;
@@ -15,6 +18,8 @@ export interface ClaimsOptions {
   subscriber: string;
   /** Milliseconds since 1970. @default Date.now */
   now?: () => number;
+  /** @default console */
+  log?: Log;
 }
 
 /** Whether the work was done now, or had been before. */
@@ -51,12 +56,14 @@ export class Claims {
   readonly #table: string;
   readonly #subscriber: string;
   readonly #now: () => number;
+  readonly #log: Log;
 
-  constructor({ client, table, subscriber, now = Date.now }: ClaimsOptions) {
+  constructor({ client, table, subscriber, now = Date.now, log = console }: ClaimsOptions) {
     this.#client = client;
     this.#table = table;
     this.#subscriber = subscriber;
     this.#now = now;
+    this.#log = log;
   }
 
   /**
@@ -80,7 +87,7 @@ export class Claims {
     } catch (error) {
       // Where that fails, too, the claim ends by itself.
       await this.#giveBack(key, holder).catch((failed: Error) => {
-        console.warn({ message: "could not give the claim back", key, error: failed });
+        this.#log.warn({ message: "could not give the claim back", key, error: failed });
       });
       throw error;
     }

@@ -1,5 +1,5 @@
 import type { Context, SNSEvent } from "aws-lambda";
-import type { Claims } from "./claims.ts";
+import type { Claims, Log } from "./claims.ts";
 import { type Order, orderOf } from "./order.ts";
 
 /** One of those that the topic tells. */
@@ -21,7 +21,7 @@ export interface Subscriber {
 export type Summary = Record<"done" | "duplicate" | "ignored", number>;
 
 /** Takes the topic's messages, and has a subscriber do each order once. */
-export function createHandler(claims: Claims, { wants, work }: Subscriber) {
+export function createHandler(claims: Claims, { wants, work }: Subscriber, log: Log = console) {
   return async (
     event: SNSEvent,
     context: Pick<Context, "getRemainingTimeInMillis">,
@@ -38,10 +38,10 @@ export function createHandler(claims: Claims, { wants, work }: Subscriber) {
             )
           : "ignored";
         summary[outcome] += 1;
-        console.info({ message: outcome, orderId });
+        log.info({ message: outcome, orderId });
       } catch (error) {
         // The others go on. Lambda hands all in again, where what is done is a duplicate, and in the end to the failure queue.
-        console.error({ message: "failed", messageId: record.Sns.MessageId, error });
+        log.error({ message: "failed", messageId: record.Sns.MessageId, error });
         failures.push(error);
       }
     }

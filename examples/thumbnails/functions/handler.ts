@@ -12,10 +12,10 @@ export function createHandler(store: Store) {
       try {
         const outcome = await updateThumbnails(store, key);
         summary[outcome] += 1;
-        console.info({ message: outcome, key });
+        store.log.info({ message: outcome, key });
       } catch (error) {
         // The others go on. Lambda hands the event in again, and in the end to the failure queue.
-        console.error({ message: "failed", key, error });
+        store.log.error({ message: "failed", key, error });
         failures.push(error);
       }
     }

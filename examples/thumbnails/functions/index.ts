@@ -6,5 +6,6 @@ import { settingsFrom } from "./settings.ts";
 export const handler = createHandler({
   // The endpoint of an emulator has no name for each bucket.
   client: new S3Client({ forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined }),
+  log: console,
   ...settingsFrom(process.env),
 });

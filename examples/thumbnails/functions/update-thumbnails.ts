@@ -12,6 +12,8 @@ import { uploadsPrefix } from "./uploads.ts";
 
 export interface Store extends Settings {
   client: S3Client;
+  /** Lambda's console makes a line of JSON of each object. */
+  log: Pick<Console, "info" | "warn" | "error">;
 }
 
 /** What became of the thumbnails of one upload. */
@@ -53,7 +55,7 @@ async function updateFrom(store: Store, key: string, upload: Upload | undefined)
     return "made";
   } catch (error) {
     if (!(error instanceof UnreadableImage)) throw error;
-    console.warn({ message: error.message, key });
+    store.log.warn({ message: error.message, key });
     // Those of an earlier upload of that name show something else.
     await remove(store, key);
     return "unreadable";
