@@ -40,5 +40,6 @@ export function foldedText(text: string, width: number): string {
 
 /** The same where a stream is a terminal; scripts get their lines whole. */
 export function fittedTo(stream: NodeJS.WriteStream, text: string): string {
-  return stream.isTTY ? foldedText(text, stream.columns) : text;
+  // Some terminals don't say how wide they are.
+  return stream.isTTY ? foldedText(text, stream.columns || 80) : text;
 }

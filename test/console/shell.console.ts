@@ -387,7 +387,7 @@ describe("the console around its answers, in Chromium", function () {
       });
       await instead(answer, async () => {
         await drop(page, { name: "huge.csv", text: "id\n1\n" });
-        await shows(page, first, `5.4 GB are more than.*aws s3 cp huge.csv s3://<bucket>/${key}`);
+        await shows(page, first, `5.37 GB are more than.*aws s3 cp huge.csv s3://<bucket>/${key}`);
       });
       await page.evaluate(() => {
         Reflect.deleteProperty(File.prototype, "size");
