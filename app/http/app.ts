@@ -170,59 +170,12 @@ export function createHttpApp(parts: HttpParts): Hono {
 
   app.use(async (c, next) => {
     const arrival = arrivalOf(c);
-    if (guard.kind === "iam") {
-      const { requestContext } = (c.env ?? {}) as LambdaEnvironment;
-      const client = requestContext?.authorizer?.iam?.userArn;
-      if (client === undefined) {
-        throw new MillpondError("unauthorized", "sign the request, as IAM asks for");
-      }
-      arrival.client = client;
-    } else if (guard.kind === "token" && !isOpen(c)) {
-      const tokens = await before(arrival.deadline, guard.tokens());
-      const client = clientOf(tokens, c.req.header("authorization"));
-      if (client === undefined) {
-        const wanted = "Authorization: Bearer <token>";
-        const said =
-          c.req.header("authorization") === undefined
-            ? "send a token"
-            : "this token is not one of those that count";
-        throw new MillpondError("unauthorized", `${said}: ${wanted}`);
-      }
-      arrival.client = client;
-    }
+    const client = await clientAt(c, guard, arrival.deadline);
+    if (client !== undefined) arrival.client = client;
     await next();
   });
 
-  let page: Promise<Page> | undefined;
-  const pageOf = (read: () => Promise<Page>) => {
-    page ??= read().catch((error: unknown) => {
-      page = undefined;
-      throw error;
-    });
-    return page;
-  };
-  app.get("/", async (c) => {
-    c.header("vary", "accept");
-    if (parts.page === undefined || !wantsPage(c)) return c.json({ millpond: version, routes });
-    const { html } = await pageOf(parts.page);
-    const nonce = randomUUID();
-    return c.body(html.replace(nonceMark, nonce), 200, {
-      "content-type": "text/html; charset=utf-8",
-      "content-security-policy": pagePolicy(nonce, await parts.large?.origin()),
-      "cache-control": "no-store",
-    });
-  });
-  app.get(`${pagePath}/:file`, async (c) => {
-    const file = parts.page && (await pageOf(parts.page)).files.get(c.req.param("file"));
-    if (file === undefined) return c.notFound();
-    const packed = takesGzip(c.req.header("accept-encoding"));
-    return c.body(packed ? file.packed : file.content, 200, {
-      "content-type": file.type,
-      "cache-control": "public, max-age=31536000, immutable",
-      vary: "accept-encoding",
-      ...(packed ? { "content-encoding": "gzip" } : {}),
-    });
-  });
+  servePage(app, parts);
 
   app.get("/health", async (c) => {
     await engine.start();
@@ -338,6 +291,60 @@ export function createHttpApp(parts: HttpParts): Hono {
   });
 
   return app;
+}
+
+/** The page for people, and what it loads. `GET /` lists the routes for programs. */
+function servePage(app: Hono, { page: read, large }: Pick<HttpParts, "page" | "large">): void {
+  let page: Promise<Page> | undefined;
+  const pageBy = (reading: () => Promise<Page>) => {
+    page ??= reading().catch((error: unknown) => {
+      page = undefined;
+      throw error;
+    });
+    return page;
+  };
+  app.get("/", async (c) => {
+    c.header("vary", "accept");
+    if (read === undefined || !wantsPage(c)) return c.json({ millpond: version, routes });
+    const { html } = await pageBy(read);
+    const nonce = randomUUID();
+    return c.body(html.replace(nonceMark, nonce), 200, {
+      "content-type": "text/html; charset=utf-8",
+      "content-security-policy": pagePolicy(nonce, await large?.origin()),
+      "cache-control": "no-store",
+    });
+  });
+  app.get(`${pagePath}/:file`, async (c) => {
+    const file = read && (await pageBy(read)).files.get(c.req.param("file"));
+    if (file === undefined) return c.notFound();
+    const packed = takesGzip(c.req.header("accept-encoding"));
+    return c.body(packed ? file.packed : file.content, 200, {
+      "content-type": file.type,
+      "cache-control": "public, max-age=31536000, immutable",
+      vary: "accept-encoding",
+      ...(packed ? { "content-encoding": "gzip" } : {}),
+    });
+  });
+}
+
+/**
+ * Who asks, by name. Undefined where anybody may.
+ * @throws MillpondError `unauthorized` for who may not
+ */
+async function clientAt(c: Context, guard: Guard, deadline: number): Promise<string | undefined> {
+  if (guard.kind === "iam") {
+    const { requestContext } = (c.env ?? {}) as LambdaEnvironment;
+    const client = requestContext?.authorizer?.iam?.userArn;
+    if (client !== undefined) return client;
+    throw new MillpondError("unauthorized", "sign the request, as IAM asks for");
+  }
+  if (guard.kind === "none" || isOpen(c)) return undefined;
+  const tokens = await before(deadline, guard.tokens());
+  const given = c.req.header("authorization");
+  const client = clientOf(tokens, given);
+  if (client !== undefined) return client;
+  const said = given === undefined ? "send a token" : "this token is not one of those that count";
+  throw new MillpondError("unauthorized", `${said}: Authorization: Bearer <token>`);
 }
 
 /** Whether a browser shows the answer to a person. */
