@@ -5,30 +5,26 @@ import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import type { RejectionRecord } from "../../app/lake/rejection.ts";
 import type { TableSummary } from "../../app/lake/reports.ts";
 import { countText, numberText } from "../../app/text.ts";
+import { Answer } from "./answer.tsx";
 import {
   type Asked,
   ask,
-  download,
   tables as listTables,
   type Problem,
   problemOf,
   type Result,
   rejections,
   type SavedList,
-  type ShownQuery,
   savedQueries,
   token,
 } from "./api.ts";
-import { Chart } from "./chart.tsx";
-import { defaultChart } from "./chart-data.ts";
-import { curlOf, linkOf, separated, toClipboard } from "./copy.ts";
 import { createEditor, type Editor } from "./editor.ts";
-import { shown } from "./format.ts";
-import { Grid } from "./grid.tsx";
 import { type ChartChoice, readLink, sameAsked, writeLink } from "./link.ts";
 import { useMedia } from "./media.ts";
+import { SavedForm } from "./saved-form.tsx";
 import { browser, tab } from "./stored.ts";
 import { Freshness, Rejected, Tables } from "./tables.tsx";
+import { TokenForm } from "./token-form.tsx";
 import { Upload } from "./upload.tsx";
 
 const historyKey = "millpond-history";
@@ -355,212 +351,6 @@ function remember(asked: Asked, chart: ChartChoice | undefined): void {
 function summary({ count: all, rows, seconds }: Result): string {
   const cut = all > rows.length ? `, the first ${numberText(rows.length)} are shown` : "";
   return `${countText(all, "row")}${cut} in ${seconds.toFixed(3)} s`;
-}
-
-const formats = ["csv", "parquet", "json", "ndjson"] as const;
-
-function Answer({
-  asked,
-  result,
-  chart,
-  choose,
-  failed,
-}: {
-  asked: Asked;
-  result: Result;
-  chart: ChartChoice | undefined;
-  choose: (chart: ChartChoice | undefined) => void;
-  failed: (error: unknown) => void;
-}) {
-  const { columns, rows } = result;
-  const possible = defaultChart(columns);
-  const [said, setSaid] = useState("");
-  const save = async (format: string) => {
-    try {
-      const { url, free } = await download(asked, format);
-      const link = document.createElement("a");
-      link.href = url;
-      link.download = `${asked.saved ?? "answer"}.${format}`;
-      link.click();
-      // The browser has begun to read it by then.
-      setTimeout(free, 60_000);
-    } catch (error) {
-      failed(error);
-    }
-  };
-  const order = useRef(rows);
-  const copy = async (text: string, what: string) =>
-    setSaid(
-      (await toClipboard(text)) ? `${what} copied` : "this browser lets no page of plain http copy",
-    );
-  const copyRows = () => {
-    const all = countText(result.count, "row");
-    const part =
-      result.count > rows.length ? `the first ${numberText(rows.length)} of ${all}` : all;
-    void copy(separated(columns, order.current), part);
-  };
-  const copyLink = () => {
-    const link = linkOf(asked, location.origin);
-    if (link === undefined) setSaid("this SQL is too long for a link: take the curl line");
-    else void copy(link, token.get() === null ? "JSON link" : "JSON link, which asks for a token,");
-  };
-  const curl = () => curlOf(asked, location.origin, token.get() !== null);
-  return (
-    <section aria-label="answer">
-      <div class="bar">
-        {possible !== undefined && rows.length > 0 && (
-          <button
-            type="button"
-            aria-pressed={chart !== undefined}
-            onClick={() => choose(chart === undefined ? possible : undefined)}
-          >
-            Chart
-          </button>
-        )}
-        <button type="button" onClick={copyRows}>
-          Copy
-        </button>
-        {formats.map((format) => (
-          <button type="button" key={format} onClick={() => void save(format)}>
-            {format}
-          </button>
-        ))}
-        <button type="button" onClick={copyLink}>
-          JSON link
-        </button>
-        <button type="button" onClick={() => void copy(curl(), "curl line")}>
-          curl
-        </button>
-        <span role="status" class="quiet">
-          {said}
-        </span>
-      </div>
-      {chart !== undefined && possible !== undefined && (
-        <Chart columns={columns} rows={rows} choice={chart} choose={choose} />
-      )}
-      <Grid columns={columns} rows={rows} order={order} />
-    </section>
-  );
-}
-
-function TokenForm({ signIn }: { signIn: (token: string) => Promise<string | undefined> }) {
-  const input = useRef<HTMLInputElement>(null);
-  const [refused, setRefused] = useState<string | undefined>();
-  useEffect(() => input.current?.focus(), []);
-  return (
-    <section aria-label="token">
-      <form
-        class="token"
-        onSubmit={(event) => {
-          event.preventDefault();
-          const given = input.current?.value.trim() ?? "";
-          setRefused(undefined);
-          if (given !== "") void signIn(given).then(setRefused);
-        }}
-      >
-        <label>
-          Token <input ref={input} type="password" autocomplete="off" required />
-        </label>
-        <button type="submit">Enter</button>
-        <small>It is kept until this tab is closed.</small>
-        {refused !== undefined && (
-          <p class="bad" role="alert">
-            {refused}
-          </p>
-        )}
-      </form>
-    </section>
-  );
-}
-
-/** What keeps a person from typing what the server would refuse. */
-const inputs = {
-  // Not a browser's number: that is a double.
-  integer: { type: "text", inputMode: "numeric", pattern: "[+\\-]?[0-9]{1,38}" },
-  number: { type: "number", step: "any" },
-  date: { type: "date" },
-} as const;
-
-type Parameter = ShownQuery["parameters"][number];
-
-function Field(parameter: Parameter) {
-  return (
-    // biome-ignore lint/a11y/noLabelWithoutControl: the value is its control
-    <label>
-      {parameter.name} <small>{parameter.description}</small>
-      <Value {...parameter} />
-    </label>
-  );
-}
-
-function Value({ name, type, default: fallback }: Parameter) {
-  if (type === "boolean") {
-    return (
-      <select name={name} required={fallback === undefined}>
-        <option value="">{fallback === undefined ? "" : `${fallback}, the default`}</option>
-        <option>true</option>
-        <option>false</option>
-      </select>
-    );
-  }
-  // An empty text is a value: the default stands there, and can be taken away.
-  if (type === "text") return <input name={name} type="text" defaultValue={fallback ?? ""} />;
-  return (
-    <input
-      name={name}
-      {...inputs[type]}
-      required={fallback === undefined}
-      placeholder={shown(fallback)}
-    />
-  );
-}
-
-function SavedForm({
-  query,
-  given,
-  run,
-}: {
-  query: ShownQuery;
-  /** Of a link. */
-  given: Record<string, string> | undefined;
-  run: (asked: Asked) => void;
-}) {
-  const { name, description, parameters } = query;
-  const place = useRef<HTMLDetailsElement>(null);
-  useEffect(() => {
-    const details = place.current;
-    if (details === null || given === undefined) return;
-    details.open = true;
-    for (const field of details.querySelectorAll<HTMLInputElement | HTMLSelectElement>("[name]")) {
-      field.value = given[field.name] ?? "";
-    }
-  }, [given]);
-  return (
-    <details class="saved" ref={place}>
-      <summary>
-        {name} <small>{description}</small>
-      </summary>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          const texts = new Set(
-            parameters.flatMap(({ name, type }) => (type === "text" ? name : [])),
-          );
-          const values = Object.fromEntries(
-            [...new FormData(event.currentTarget)].filter(
-              ([name, value]) => value !== "" || texts.has(name),
-            ),
-          );
-          run({ saved: name, values: values as Record<string, string> });
-        }}
-      >
-        {parameters.map((parameter) => (
-          <Field key={parameter.name} {...parameter} />
-        ))}
-        <button type="submit">Run</button>
-      </form>
-    </details>
-  );
 }
 
 render(<App />, document.body);
