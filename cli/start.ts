@@ -329,10 +329,11 @@ async function introduce(
   const relative = path.relative(process.cwd(), absolute);
   const inbox = relative.startsWith("..") ? absolute.replace(/\/$/, "") : relative;
   say(`\nListening on ${url}`);
+  say(`Look:  ${url}/ in a browser`);
   if (table !== undefined) {
     say(`Try:   curl -G ${url}/query${token} -d format=csv --data-urlencode "sql=${sql}"`);
   }
-  say(`Drop:  cp my.csv ${inbox}/    makes, or replaces, the rows of my.csv in the table "my"`);
+  say(`Drop:  cp my.csv ${inbox}/    its rows are the table "my"`);
   say("Stop:  Ctrl-C");
 }
 

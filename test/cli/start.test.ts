@@ -73,6 +73,7 @@ describe("millpond start", () => {
     this.timeout(60_000);
     const pond = start("--port", "0");
     const [, url = ""] = await pond.said(/Listening on (http:\/\/127\.0\.0\.1:\d+)/);
+    await pond.said(/Look: {2}http:\/\/127\.0\.0\.1:\d+\/ in a browser/);
     await pond.said(/Try: {3}curl .*\/query/);
 
     expect(pond.output.text).to.match(
