@@ -235,9 +235,9 @@ const hostInContainer = "host.docker.internal";
 /** A user and a group without rights, as Lambda's. */
 const unprivileged = "993:990";
 
-/** Variables of the caller that make sense in a container: no paths of this machine. */
+/** Variables of the caller that make sense in a container: no paths of this machine, and no token of another pond. */
 const passedOn =
-  /^(AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|REGION|DEFAULT_REGION|ENDPOINT_URL\w*)|LOG_LEVEL|MILLPOND_(?!EXTENSIONS|SEALED_|QUERIES|IMAGE_|STORE$)\w+)$/;
+  /^(AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|REGION|DEFAULT_REGION|ENDPOINT_URL\w*)|LOG_LEVEL|MILLPOND_(?!EXTENSIONS|SEALED_|QUERIES|IMAGE_|STORE$|TOKEN$)\w+)$/;
 
 export function imageRunCommand(): Command {
   return (

@@ -323,7 +323,8 @@ async function introduce(
   const sql =
     table === "weather"
       ? "SELECT weather, count(*) AS days, max(temp_max) AS hottest FROM weather GROUP BY ALL ORDER BY days DESC"
-      : `SELECT * FROM ${table} LIMIT 5`;
+      : // A table may be called as a word of SQL is.
+        `SELECT * FROM "${table}" LIMIT 5`;
   const token = options.token === undefined ? "" : ` -H "Authorization: Bearer <token>"`;
   const absolute = pond.store.locatePrefix(prefixes.inbox);
   const relative = path.relative(process.cwd(), absolute);
@@ -331,7 +332,7 @@ async function introduce(
   say(`\nListening on ${url}`);
   say(`Look:  ${url}/ in a browser`);
   if (table !== undefined) {
-    say(`Try:   curl -G ${url}/query${token} -d format=csv --data-urlencode "sql=${sql}"`);
+    say(`Try:   curl -G ${url}/query${token} -d format=csv --data-urlencode 'sql=${sql}'`);
   }
   say(`Drop:  cp my.csv ${inbox}/    its rows are the table "my"`);
   say("Stop:  Ctrl-C");

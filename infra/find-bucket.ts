@@ -25,10 +25,7 @@ export async function findDataBucket(
 ): Promise<Found> {
   if (config.existing !== undefined) {
     if (config.uploadsTopicArn === undefined) {
-      const [{ accountId }, { region }] = await Promise.all([
-        aws.getCallerIdentity(),
-        aws.getRegion(),
-      ]);
+      const { accountId, region } = await whereTo();
       await checkNotifications(
         config.existing,
         `:sns:${region}:${accountId}:${stageName(topicName)}`,
@@ -45,7 +42,7 @@ export async function findDataBucket(
  * @throws RunError where a bucket of that name is not this stack's
  */
 export async function findOwnBucket({ settable = false } = {}): Promise<Found> {
-  const [{ accountId }, { region }] = await Promise.all([aws.getCallerIdentity(), aws.getRegion()]);
+  const { accountId, region } = await whereTo();
   // Names are taken for the whole world, so the account is in it; and so that it is found again, nothing random.
   const bucketName =
     `${pulumi.getProject()}-${pulumi.getStack()}-${accountId}-${region}`.toLowerCase();
@@ -59,6 +56,31 @@ export async function findOwnBucket({ settable = false } = {}): Promise<Found> {
     ? `to use it as it is: pulumi config set bucketName ${bucketName}`
     : "give the stack another name: pulumi stack rename <name>";
   return { bucketName, mode: (await isLeftBehind(bucketName, remedy)) ? "adopt" : "create" };
+}
+
+/**
+ * Where the stack goes: the first that is asked of AWS, so that it is here where a missing region or keys show.
+ * @throws RunError that names the command which gives them; the provider's own error is a page of its plumbing
+ */
+async function whereTo(): Promise<{ accountId: string; region: string }> {
+  try {
+    const [{ accountId }, { region }] = await Promise.all([
+      aws.getCallerIdentity(),
+      aws.getRegion(),
+    ]);
+    return { accountId, region };
+  } catch (error) {
+    const said = (error as Error).message;
+    if (/invalid AWS region|region is not set|missing region/i.test(said)) {
+      throw new pulumi.RunError(
+        "no region to deploy to: pulumi config set aws:region eu-central-1, or AWS_REGION",
+      );
+    }
+    const why = said.replace(/^.*(?:failed|error):?\s*(?=\S)/is, "").split("\n")[0];
+    throw new pulumi.RunError(
+      `AWS does not say which account this is (${why}): give it keys, by aws sso login and AWS_PROFILE, or by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`,
+    );
+  }
 }
 
 async function isLeftBehind(bucketName: string, remedy: string): Promise<boolean> {

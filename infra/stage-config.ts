@@ -96,7 +96,8 @@ const reserved = /^(_HANDLER|_X_AMZN_TRACE_ID|AWS_(?!LAMBDA_EXEC_WRAPPER$).*|LAM
 export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageConfig {
   const read = new Reader(config);
   const auth = read.oneOf("auth", ["token", "iam", "none"], "token");
-  if (auth === "none" && !read.flag("public", false)) {
+  const isPublic = read.flag("public", false);
+  if (auth === "none" && !isPublic) {
     read.problem("auth", "none lets anybody on the internet query: say so with", "public true");
   }
   const imageUri = read.text("imageUri");
@@ -278,6 +279,13 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
     environment,
   };
   read.throwProblems();
+  const unknown = read.unknown();
+  if (unknown.length > 0) {
+    // No error: a program that was made of this one may have settings of its own.
+    void pulumi.log.warn(
+      `Millpond has no setting ${unknown.join(", ")}: docs/configuration.md lists those that there are; pulumi config rm ${unknown[0]}`,
+    );
+  }
   return stage;
 }
 
@@ -299,6 +307,7 @@ function usableTokens(text: string): boolean {
 class Reader {
   readonly #config: pulumi.Config;
   readonly #problems: string[] = [];
+  readonly #known = new Set<string>();
 
   constructor(config: pulumi.Config) {
     this.#config = config;
@@ -316,8 +325,17 @@ class Reader {
     );
   }
 
+  /** The settings that nobody asked for. */
+  unknown(): string[] {
+    const own = `${this.#config.name}:`;
+    return Object.keys(pulumi.runtime.allConfig())
+      .filter((key) => key.startsWith(own) && !this.#known.has(key.slice(own.length)))
+      .map((key) => key.slice(own.length));
+  }
+
   /** Undefined for an empty one, as Pulumi takes no setting without a default. */
   text(key: string): string | undefined {
+    this.#known.add(key);
     const text = this.#config.get(key);
     return text === "" ? undefined : text;
   }
@@ -405,6 +423,7 @@ class Reader {
   }
 
   #object(key: string): unknown {
+    this.#known.add(key);
     try {
       return this.#config.getObject<unknown>(key);
     } catch {

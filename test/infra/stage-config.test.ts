@@ -50,6 +50,26 @@ describe("stageConfig", () => {
     ).to.deep.equal([]);
   });
 
+  it("warns of a setting that it does not have, and of no other", async () => {
+    const program = await fs.readFile(new URL("../../Pulumi.yaml", import.meta.url), "utf8");
+    const { config } = parse(program) as { config: Record<string, { default: unknown }> };
+    const defaults = Object.entries(config).map(([key, setting]) => {
+      const value = setting.default;
+      return [key, typeof value === "object" ? JSON.stringify(value) : String(value)];
+    });
+    const said: string[] = [];
+    const { warn } = console;
+    console.warn = (text: string) => void said.push(text);
+    try {
+      await read({ ...Object.fromEntries(defaults), ...tokens, logLevle: "debug" });
+    } finally {
+      console.warn = warn;
+    }
+
+    expect(said).to.have.length(1);
+    expect(said[0]).to.match(/Millpond has no setting logLevle: .*pulumi config rm logLevle/);
+  });
+
   it("takes empty texts and zeros, which stand for nothing in Pulumi.yaml, as nothing", async () => {
     const stage = await read({ imageUri: "", bucketName: "", ingestConcurrency: "0" });
 
