@@ -112,6 +112,12 @@ const endpointUrl = (name: string) =>
     ),
   );
 
+/**
+ * MiB with which the two processes can answer at all: each takes about 130 before there is a query. Whoever gives a function less
+ * has one that needs no engine.
+ */
+const leastMemoryMiB = 384;
+
 const schema = v.object({
   [names.store]: storeUrl,
   [names.extensions]: v.optional(absolutePath(names.extensions)),
@@ -157,7 +163,7 @@ const schema = v.object({
   AWS_ENDPOINT_URL: endpointUrl("AWS_ENDPOINT_URL"),
   AWS_ENDPOINT_URL_S3: endpointUrl("AWS_ENDPOINT_URL_S3"),
   [names.queries]: v.optional(absolutePath(names.queries)),
-  [names.memoryMiB]: wholeNumber(names.memoryMiB, 128, 1_048_576),
+  [names.memoryMiB]: wholeNumber(names.memoryMiB, leastMemoryMiB, 1_048_576),
   [names.diskMiB]: wholeNumber(names.diskMiB, 1, 104_857_600),
   [names.queryDeadlineSeconds]: wholeNumber(names.queryDeadlineSeconds, 1, 900),
   AWS_LAMBDA_FUNCTION_MEMORY_SIZE: wholeNumber("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 128, 1_048_576),
@@ -209,7 +215,10 @@ export function readSettings(environment: Environment): Settings {
       found[names.queries] ?? fileURLToPath(new URL("../queries/", import.meta.url)),
     ),
     // Two engines, and beside each for a moment a second worker, where the first one ended and others go on.
-    memoryMiB: found[names.memoryMiB] ?? lambdaMiB ?? Math.min(4096, Math.floor(machineMiB / 4)),
+    memoryMiB:
+      found[names.memoryMiB] ??
+      lambdaMiB ??
+      Math.min(4096, Math.max(leastMemoryMiB, Math.floor(machineMiB / 4))),
     diskMiB: found[names.diskMiB] ?? (lambdaMiB === undefined ? 10_240 : 512),
     threads:
       lambdaMiB === undefined

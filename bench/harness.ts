@@ -22,6 +22,8 @@ export interface Goal {
   added?: number;
   /** How it reads where that is not "≤ 1.1 ×". */
   text?: string;
+  /** Whether it holds on every machine. @default false */
+  limit?: boolean;
 }
 
 /** A line of the report: how Millpond does beside the floor, and what was hoped for. */
@@ -39,6 +41,8 @@ export interface Line {
   /** Undefined where none is set. */
   goal: string | undefined;
   reached: boolean | undefined;
+  /** Whether the goal is a limit, which counts whatever was recorded. @default false */
+  limit?: boolean;
   /** Other figures of the same runs, such as "p99 3 ms". */
   also: string[];
 }
@@ -92,7 +96,7 @@ export function lineOf(
   goal?: Goal,
 ): Line {
   const [floor, millpond] = [spreadOf(values.floor), spreadOf(values.millpond)];
-  const { most = 0, added = 0, text } = goal ?? {};
+  const { most = 0, added = 0, text, limit = false } = goal ?? {};
   const plain = `≤ ${most} ×${added > 0 ? ` + ${added} ${unit}` : ""}`;
   return {
     id,
@@ -104,6 +108,7 @@ export function lineOf(
     ratio: millpond.median / floor.median,
     goal: goal && (text ?? plain),
     reached: goal && millpond.median <= floor.median * most + added,
+    limit,
     also,
   };
 }

@@ -18,7 +18,8 @@ export class PlainS3 {
         response.once("error", reject);
         response.once("end", () => {
           const { statusCode = 0 } = response;
-          if (statusCode < 500) resolve();
+          // What is asked about may not be there, as for Millpond; what is put must be.
+          if (statusCode < (method === "PUT" ? 300 : 500)) resolve();
           else reject(new Error(`${method} ${objectPath}: ${statusCode}`));
         });
       });

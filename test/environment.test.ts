@@ -21,7 +21,7 @@ describe("readSettings", () => {
     expect(settings.store).to.deep.equal({ kind: "folder", path: "/pond" });
     expect(settings.scratch).to.equal("/pond/.millpond/work");
     expect(settings).to.include({ auth: "none", queryDeadlineMs: 25_000, diskMiB: 10_240 });
-    expect(settings.memoryMiB).to.be.within(128, 4096);
+    expect(settings.memoryMiB).to.be.within(384, 4096);
     expect(settings.threads).to.be.at.least(1);
     expect(settings.queries).to.match(/\/queries\/?$/);
   });
@@ -74,7 +74,7 @@ describe("readSettings", () => {
     ["MILLPOND_SECRETS", "millpond", "must begin and end with a slash"],
     ["MILLPOND_EXTENSIONS", "ext", "must be an absolute path"],
     ["MILLPOND_MEMORY_MIB", "lots", 'must be a whole number, got "lots"'],
-    ["MILLPOND_MEMORY_MIB", "1", "must be at least 128, got 1"],
+    ["MILLPOND_MEMORY_MIB", "1", "must be at least 384, got 1"],
     ["MILLPOND_QUERY_DEADLINE_SECONDS", "0", "must be at least 1"],
     ["MILLPOND_QUERY_DEADLINE_SECONDS", "1e3", "must be a whole number"],
     ["MILLPOND_DISK_MIB", "-5", "must be a whole number"],

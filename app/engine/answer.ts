@@ -54,7 +54,8 @@ export async function review(connection: DuckDBConnection, sql: string): Promise
 
 /** SQL that the policy lets pass. */
 interface Reviewed {
-  tree: unknown;
+  /** Until the query is known: it has many times the length of its text. */
+  tree?: unknown;
   result: ReviewResult;
   /** The SQL as it fits into another; known when it first ran. */
   query?: string;
@@ -198,6 +199,7 @@ export async function answer(
     throw new MillpondError("table-unknown", `there is no table ${unnamed}`);
   }
   one.query ??= await withoutSemicolons(connection, request.sql, one.tree);
+  delete one.tree;
   const { query } = one;
   // Of a worker that ended while it wrote this answer. Files are asked about without a promise: each is a thread's work
   // of microseconds, which a small query would wait for longer than for DuckDB.

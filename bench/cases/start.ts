@@ -103,7 +103,7 @@ process.exit();
       unit: "MiB",
     },
     { floor: [bundleMiB], millpond: [bytes / 1024 / 1024] },
-    { most: 1 },
+    { most: 1, limit: true },
   );
 };
 
