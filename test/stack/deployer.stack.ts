@@ -54,7 +54,7 @@ const neverAskedHere = ["Alarms", "ApiLog", "Dashboards", "FunctionImage", "Pass
 const notLookedAt = ["NamedKeys", "NewApi", "NewKeys", "RoleGrants"];
 /**
  * What changes something, and was not asked for here, though others of its statement were: the emulator asks for no right to it, or this
- * life of a stack has no use for it. docs/deploy.md names them, too.
+ * life of a stack has no use for it. docs/rights.md names them, too.
  */
 const unusedHere = {
   neverAsked: [
