@@ -31,9 +31,10 @@ interface Config {
  * @param layouts folder with a layout for each architecture
  */
 export async function standInBase(layouts: string): Promise<string> {
-  const out = path.join(cache, "lambda-base");
+  await fs.mkdir(cache, { recursive: true });
+  // Apart until it is complete: another process may make the same at this moment, or build from it.
+  const out = await fs.mkdtemp(path.join(cache, "lambda-base-new-"));
   const blobs = path.join(out, "blobs/sha256");
-  await fs.rm(out, { recursive: true, force: true });
   await fs.mkdir(blobs, { recursive: true });
 
   const put = async (content: Buffer | string, mediaType: string): Promise<Descriptor> => {
@@ -76,7 +77,13 @@ export async function standInBase(layouts: string): Promise<string> {
     JSON.stringify({ schemaVersion: 2, manifests: [{ ...list, annotations }] }),
   );
   await fs.writeFile(path.join(out, "oci-layout"), '{"imageLayoutVersion": "1.0.0"}');
-  return `oci-layout://${out}:24`;
+  // By what is in it: one that is there already is the same.
+  const complete = path.join(cache, `lambda-base-${list.digest.slice(-12)}`);
+  await fs.rename(out, complete).catch(async (error: NodeJS.ErrnoException) => {
+    await fs.rm(out, { recursive: true });
+    if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+  });
+  return `oci-layout://${complete}:24`;
 }
 
 /** This machine's npm, where AWS's image has its own. */
