@@ -183,6 +183,7 @@ describe("thumbnails, on S3's protocol", () => {
     expect(message).to.equal(
       "1 of 1 uploads failed: uploads/a.jpg was replaced 5 times while its thumbnails were made",
     );
+    expect(shade).to.equal(16 + 5 * 16);
   });
 
   it("goes on behind an upload that fails, and fails in the end, to be tried again", async () => {
