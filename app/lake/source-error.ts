@@ -28,8 +28,7 @@ export function emptyFile(message: string): SourceError {
 
 const linePattern = /CSV Error on Line: (\d+)/;
 const columnPattern = /when converting column "(.*)"\. Could not/;
-const jsonLinePattern = /in line (\d+)/;
-const jsonRecordPattern = /in record\/value (\d+)/;
+const jsonPattern = /(at byte \d+ )?in (line|record\/value) (\d+)/;
 
 /** DuckDB's advice names options, and a path, that mean nothing to the person who dropped the file. */
 function firstSentences(message: string, file: string): string {
@@ -61,13 +60,25 @@ function plainWords(text: string): string {
 }
 
 /**
+ * Where DuckDB finds a JSON source wrong. What it can't parse it has counted already when it says so: the number is that of the line,
+ * or the record, behind it. What it can't turn into a type has its own.
+ */
+function placeInJson(message: string): { line?: string; record?: string; words: string } {
+  const [, parsing, kind, number] = jsonPattern.exec(message) ?? [];
+  if (number === undefined) return { words: "" };
+  const own = String(Math.max(1, Number(number) - (parsing === undefined ? 0 : 1)));
+  return { [kind === "line" ? kind : "record"]: own, words: ` in ${kind} ${number}` };
+}
+
+/**
  * Reads what DuckDB says of a source into a reason that names the place.
  * @param file the path under which DuckDB read it
  */
 export function reasonFrom(message: string, format: string, file: string): RejectionReason {
-  const line = linePattern.exec(message)?.[1] ?? jsonLinePattern.exec(message)?.[1];
+  const json = placeInJson(message);
+  const line = linePattern.exec(message)?.[1] ?? json.line;
   const column = columnPattern.exec(message)?.[1];
-  const record = jsonRecordPattern.exec(message)?.[1];
+  const { record } = json;
   const place = {
     ...(line === undefined ? {} : { line: Number(line) }),
     ...(column === undefined ? {} : { column }),
@@ -82,7 +93,7 @@ export function reasonFrom(message: string, format: string, file: string): Rejec
   }
   const kind = format === "tsv" ? "csv" : format === "ndjson" ? "json" : format;
   // Where it is stands beside the message.
-  const text = plainWords(firstSentences(message, file)).replace(` in line ${line}`, "");
+  const text = plainWords(firstSentences(message, file)).replace(json.words, "");
   return {
     code: `malformed-${kind}`,
     message: record === undefined || text.includes("record") ? text : `${text} (record ${record})`,

@@ -722,7 +722,7 @@ describe("convert", () => {
         { code: "malformed-csv", line: many + 2 },
       ],
       ["JSON that is cut off", '{"a":1}\n{"a":', "ndjson", "none", { code: "malformed-json" }],
-      ["text for JSON", '{"a":1}\nhello\n', "ndjson", "none", { code: "malformed-json", line: 3 }],
+      ["text for JSON", '{"a":1}\nhello\n', "ndjson", "none", { code: "malformed-json", line: 2 }],
       ["a key twice", '{"a":1,"a":2}\n', "ndjson", "none", { code: "malformed-json", line: 1 }],
       ["text for Parquet", "hello, world", "parquet", "none", { code: "malformed-parquet" }],
       ["text for gzip", "a,b\n1,2\n", "csv", "gzip", { code: "malformed-compression" }],

@@ -94,6 +94,37 @@ describe("reasonFrom", () => {
     expect(reason.message).to.match(/^Malformed JSON at byte \d+: unexpected end of data/);
   });
 
+  it("names the line in which JSON breaks: the first, a middle one, the last, whether or not that is ended", async () => {
+    const good = '{"a": 1}';
+    for (const broken of ['{"a": ', '{"a" 1}', "hello"]) {
+      for (const at of [1, 2, 3]) {
+        const lines = [good, good, good].with(at - 1, broken);
+        for (const [between, end] of [
+          ["\n", ""],
+          ["\n", "\n"],
+          ["\r\n", "\r\n"],
+        ] as const) {
+          const content = `${lines.join(between)}${end}`;
+          const { reason } = await reasonOf(content, "ndjson", "read_ndjson(FILE)");
+
+          expect(reason.line, JSON.stringify(content)).to.equal(at);
+          expect(reason.message).to.match(/^Malformed JSON at byte \d+: /);
+        }
+      }
+    }
+  });
+
+  it("names the line of JSON that is of another type, and the record where there are no lines", async () => {
+    const reader = "read_ndjson(FILE, columns={'a': 'INTEGER'})";
+    const { reason: typed } = await reasonOf('{"a": 1}\n{"a": "x"}\n', "ndjson", reader);
+    const array = '[{"a": 1}, {"a" 1}]';
+    const { reason: listed } = await reasonOf(array, "json", "read_json(FILE, format='array')");
+
+    expect(typed.line).to.equal(2);
+    expect(listed.line).to.equal(undefined);
+    expect(listed.message).to.match(/^Malformed JSON at byte \d+: .* \(record 2\)$/);
+  });
+
   it("says what is wrong with a Parquet file", async () => {
     const { reason } = await reasonOf("not a Parquet file", "parquet", "read_parquet(FILE)");
 
