@@ -4,6 +4,7 @@ import "./steady-heap.ts";
 import { Command, CommanderError, Help, type Option } from "commander";
 import { MillpondError } from "../app/errors.ts";
 import { version } from "../app/version.ts";
+import { callBehindDashes, mayHaveTaken, npmCall } from "./npm-options.ts";
 import { fittedTo } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -19,7 +20,7 @@ const program = new Command("millpond")
         .trim()
         .replace(/\s*\n\s*/g, " ")
         .replace(/\.$/, "");
-      complain(`${line}; see --help`);
+      complain(`${line}${behindDashes(line)}; see --help`);
     },
   })
   .exitOverride();
@@ -47,7 +48,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   smoke: async () => (await import("./smoke.ts")).smokeCommand(),
   rehearse: async () => (await import("./rehearse.ts")).rehearseCommand(),
 };
-const [, , named = ""] = process.argv;
+const [, , named = "", ...args] = process.argv;
 const wanted = Object.hasOwn(commands, named) ? [commands[named]] : Object.values(commands);
 for (const load of wanted) {
   const command = await load?.();
@@ -57,7 +58,10 @@ for (const load of wanted) {
 /** Of errors that are no failure of the command itself. */
 const exitCodes: Readonly<Record<string, number>> = { environment: 2, architecture: 3 };
 
+const runs = program.commands.find((command) => command.name() === named);
 try {
+  const meant = runs === undefined ? undefined : callBehindDashes(runs, args, process.env);
+  if (meant !== undefined) throw new UsageError(`options come after --: ${meant}`);
   await program.parseAsync();
 } catch (error) {
   process.exitCode = report(error);
@@ -67,12 +71,17 @@ function complain(text: string): void {
   process.stderr.write(`${fittedTo(process.stderr, text)}\n`);
 }
 
-/** As people call it: whatever their own Node is, npm's scripts have one that runs TypeScript. */
 function usageOf(command: Command): string {
-  if (command.parent === null) return "npm run <command> -- [options]";
-  const script = command.name().replace("image-run", "image:run");
-  // npm has a word for one of them.
-  return `npm ${script === "start" ? script : `run ${script}`} -- ${command.usage()}`;
+  return command.parent === null
+    ? "npm run <command> -- [options]"
+    : `${npmCall(command)} ${command.usage()}`;
+}
+
+/** Of what npm takes as its own options, or as short for them, only arguments are left that nobody expects. */
+function behindDashes(line: string): string {
+  const maybe = runs !== undefined && mayHaveTaken(runs, args, process.env);
+  if (!maybe || !line.includes("too many arguments")) return "";
+  return `; options come after --: ${npmCall(runs)} --<option> …`;
 }
 
 /** Without what goes without saying: that a flag is off, and a list empty, until it is given. */
