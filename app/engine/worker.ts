@@ -127,29 +127,53 @@ async function changeKeys(keys: BucketKeys): Promise<void> {
   }
 }
 
-/** Connections of the requests that are under way. */
-const underWay = new Map<number, DuckDBConnection>();
+/** Connections of the requests that are under way; undefined of those that wait for one. */
+const underWay = new Map<number, DuckDBConnection | undefined>();
+/** Of the requests among them that nobody waits for. */
+const interrupting = new Map<number, NodeJS.Timeout>();
+/** An interrupt ends what runs, and is lost where nothing does: before there is a connection, and between two calls of DuckDB. */
+const interruptEveryMs = 20;
+
+function interrupt(id: number): void {
+  if (!underWay.has(id) || interrupting.has(id)) return;
+  const stop = () => underWay.get(id)?.interrupt();
+  interrupting.set(id, setInterval(stop, interruptEveryMs));
+  stop();
+}
 
 async function perform(id: number, request: WorkerRequest): Promise<unknown> {
   if (instance === undefined) throw new Error("a request came before the set-up");
-  await keyed;
-  const spare = request.kind === "query" ? await spares?.take(request.tables) : undefined;
-  const connection = spare ?? (await instance.connect());
-  underWay.set(id, connection);
+  underWay.set(id, undefined);
+  let connection: DuckDBConnection | undefined;
   try {
-    switch (request.kind) {
-      case "convert":
-        return await convert(connection, request);
-      case "review":
-        return await review(connection, request.sql);
-      case "query":
-        return await answer(connection, request, spare !== undefined);
-      case "describe":
-        return await describe(connection, request.files);
-    }
+    await keyed;
+    const spare = request.kind === "query" ? await spares?.take(request.tables) : undefined;
+    connection = spare ?? (await instance.connect());
+    underWay.set(id, connection);
+    return await performOn(connection, request, spare !== undefined);
   } finally {
     underWay.delete(id);
-    connection.closeSync();
+    clearInterval(interrupting.get(id));
+    interrupting.delete(id);
+    connection?.closeSync();
+  }
+}
+
+/** @param named whether it has the tables' names already */
+async function performOn(
+  connection: DuckDBConnection,
+  request: WorkerRequest,
+  named: boolean,
+): Promise<unknown> {
+  switch (request.kind) {
+    case "convert":
+      return await convert(connection, request);
+    case "review":
+      return await review(connection, request.sql);
+    case "query":
+      return await answer(connection, request, named);
+    case "describe":
+      return await describe(connection, request.files);
   }
 }
 
@@ -199,7 +223,7 @@ process.on("message", (message: ToWorker) => {
     return;
   }
   if (message.kind === "interrupt") {
-    underWay.get(message.id)?.interrupt();
+    interrupt(message.id);
     return;
   }
   const { id, request } = message;
