@@ -6,6 +6,8 @@ import { MillpondError } from "../app/errors.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 
+const installPage = "https://www.pulumi.com/docs/install/";
+
 /** Milliseconds in which Pulumi may end by itself. */
 const patienceMs = 3000;
 
@@ -38,7 +40,7 @@ export function findPulumi(searched = process.env["PATH"] ?? ""): string {
   if (found !== undefined) return found;
   throw new MillpondError(
     "pulumi-missing",
-    "there is no pulumi on the PATH: npm ci brings it to npm's scripts; see https://www.pulumi.com/docs/install/",
+    `there is no pulumi on the PATH: npm ci brings it to npm's scripts; see ${installPage}`,
   );
 }
 
@@ -118,6 +120,10 @@ export function succeeded(args: readonly string[], { code, stdout, stderr }: Pul
 
 /** What Pulumi does not say of what it lacks. */
 const remedies: readonly [RegExp, string][] = [
+  [
+    /fetch failed|Downloading pulumi/,
+    `the package of npm's fetches Pulumi when it first runs, and could not; install it: ${installPage}`,
+  ],
   [
     /no stack named/,
     "pulumi stack ls lists those of the backend that you are logged in to (pulumi whoami -v); pulumi stack init makes one",

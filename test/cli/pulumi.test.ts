@@ -41,6 +41,10 @@ describe("Pulumi's command line", () => {
       /no stack named 'nosuch' found; pulumi stack ls lists/,
     ],
     [
+      "Downloading pulumi v3.259.0...\npulumi: fetch failed",
+      /fetch failed; .* install it: https:\/\/www\.pulumi\.com\/docs\/install\/$/m,
+    ],
+    [
       "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions",
       /sessions; .*: pulumi login --local, or/,
     ],
