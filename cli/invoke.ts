@@ -147,9 +147,7 @@ function parseEvent(text: string, where: string): unknown {
     return JSON.parse(text);
   } catch (error) {
     const reason = (error as Error).message;
-    throw new UsageError(
-      `the event in ${where} is not JSON: ${reason}; functions: ${functionNames.join(", ")}`,
-    );
+    throw new UsageError(`the event in ${where} is not JSON: ${reason}`);
   }
 }
 

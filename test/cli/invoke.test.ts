@@ -122,7 +122,7 @@ describe("millpond invoke", () => {
     [
       "data that is no JSON",
       ["-f", "hello", "-d", "{"],
-      /the event in -d is not JSON.*hello, ingest, query, sweep/,
+      /^error: the event in -d is not JSON: (?!.*functions:).*\n$/,
     ],
     ["a line that is no JSON", ["-f", "hello", "-p", "-"], /line 2 of standard input is not JSON/],
     [
