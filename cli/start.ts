@@ -34,7 +34,7 @@ import { defaultFolder, namedStore } from "./named-store.ts";
 import { progressBar } from "./progress.ts";
 import { copySample } from "./sample.ts";
 import { defaultPort } from "./target.ts";
-import { columnsText, secondsText } from "./text.ts";
+import { columnsText, fittedTo, foldedCommand, secondsText, widthOf } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 import { watchInbox } from "./watch-inbox.ts";
 import { wholeNumber } from "./whole-number.ts";
@@ -261,9 +261,8 @@ async function load(pond: Pond, topic: LocalTopic, say: (text: string) => void):
   if (rejections.length > 0) {
     const keys = rejections.map(({ source }) => source.key);
     const more = keys.length > 3 ? `, and ${keys.length - 3} more` : "";
-    say(
-      `${countText(keys.length, "file")} can't be read: ${keys.slice(0, 3).join(", ")}${more}; GET /rejected says why`,
-    );
+    const which = `${countText(keys.length, "file")} can't be read: ${keys.slice(0, 3).join(", ")}${more}; GET /rejected says why`;
+    say(fittedTo(process.stdout, which));
   }
 }
 
@@ -322,19 +321,24 @@ async function introduce(
   const table = names.includes("weather") ? "weather" : names[0];
   const sql =
     table === "weather"
-      ? "SELECT weather, count(*) AS days, max(temp_max) AS hottest FROM weather GROUP BY ALL ORDER BY days DESC"
+      ? "SELECT weather, count(*) FROM weather GROUP BY ALL"
       : // A table may be called as a word of SQL is.
         `SELECT * FROM "${table}" LIMIT 5`;
-  const token = options.token === undefined ? "" : ` -H "Authorization: Bearer <token>"`;
+  const token = options.token === undefined ? [] : [`-H "Authorization: Bearer <token>"`];
   const absolute = pond.store.locatePrefix(prefixes.inbox);
   const relative = path.relative(process.cwd(), absolute);
   const inbox = relative.startsWith("..") ? absolute.replace(/\/$/, "") : relative;
   say(`\nListening on ${url}`);
   say(`Look:  ${url}/ in a browser`);
   if (table !== undefined) {
-    say(`Try:   curl -G ${url}/query${token} -d format=csv --data-urlencode 'sql=${sql}'`);
+    const sent = [...token, "-d format=csv", `--data-urlencode 'sql=${sql}'`];
+    const parts = [`Try:   curl -G ${url}/query`, ...sent];
+    say(foldedCommand(parts, widthOf(process.stdout)));
   }
-  say(`Drop:  cp my.csv ${inbox}/    its rows are the table "my"`);
+  const drop = `Drop:  cp my.csv ${inbox}/`;
+  const becomes = `its rows are the table "my"`;
+  const fits = drop.length + 4 + becomes.length <= widthOf(process.stdout);
+  say(`${drop}${fits ? "    " : "\n       "}${becomes}`);
   say("Stop:  Ctrl-C");
 }
 

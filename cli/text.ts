@@ -38,8 +38,26 @@ export function foldedText(text: string, width: number): string {
   return `${lines.join("\n")}${picture}`;
 }
 
-/** The same where a stream is a terminal; scripts get their lines whole. */
+/** A command in as few lines as it takes, which a shell reads as one. @param parts none of which is parted */
+export function foldedCommand(parts: readonly string[], width: number): string {
+  const lines: string[] = [];
+  for (const [at, part] of parts.entries()) {
+    const last = lines.at(-1);
+    // The backslash has room, too, where something follows.
+    const length = (last?.length ?? 0) + 1 + part.length + (at < parts.length - 1 ? 2 : 0);
+    if (last !== undefined && length <= width) lines[lines.length - 1] = `${last} ${part}`;
+    else lines.push(`${last === undefined ? "" : "  "}${part}`);
+  }
+  return lines.join(" \\\n");
+}
+
+/** Sentences, folded where a stream is a terminal; scripts get their lines whole. */
 export function fittedTo(stream: NodeJS.WriteStream, text: string): string {
+  return stream.isTTY ? foldedText(text, widthOf(stream)) : text;
+}
+
+/** How long a line of it may be. */
+export function widthOf(stream: NodeJS.WriteStream): number {
   // Some terminals don't say how wide they are.
-  return stream.isTTY ? foldedText(text, stream.columns || 80) : text;
+  return stream.isTTY ? stream.columns || 80 : Number.POSITIVE_INFINITY;
 }

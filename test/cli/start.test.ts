@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs/promises";
 import http from "node:http";
@@ -6,13 +6,17 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { expect } from "chai";
+import { copySample } from "../../cli/sample.ts";
 
 const program = fileURLToPath(new URL("../../cli/millpond.ts", import.meta.url));
 
 describe("millpond start", () => {
   let folder: string;
   const running = new Set<ChildProcess>();
+  /** Beside what every process has. */
+  let environment: Record<string, string> = {};
 
   beforeEach(async () => {
     folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
@@ -20,6 +24,7 @@ describe("millpond start", () => {
   afterEach(async () => {
     for (const child of running) child.kill("SIGKILL");
     running.clear();
+    environment = {};
     await fs.rm(folder, { recursive: true });
   });
 
@@ -30,7 +35,7 @@ describe("millpond start", () => {
       [program, "start", "--dir", path.join(folder, "pond"), ...args],
       {
         stdio: ["ignore", "pipe", "pipe"],
-        env: { PATH: process.env["PATH"], LOG_LEVEL: "info" },
+        env: { PATH: process.env["PATH"], LOG_LEVEL: "info", ...environment },
       },
     );
     running.add(child);
@@ -107,6 +112,32 @@ describe("millpond start", () => {
     pond.child.kill("SIGINT");
     expect(await pond.ended).to.equal(0);
     expect(await fs.readdir(path.join(folder, "pond/.millpond/work"))).to.deep.equal([]);
+  });
+
+  it("greets a terminal in its 80 columns, with a command that can be copied", async function () {
+    this.timeout(60_000);
+    const terminal =
+      "data:text/javascript,process.stdout.isTTY=true;process.stdout.columns=80;process.stdout.getColorDepth=()=>1";
+    environment = { NODE_OPTIONS: `--import "${terminal}"` };
+    await fs.mkdir(path.join(folder, "pond/inbox"), { recursive: true });
+    for (const name of ["First File.csv", "Second File.csv", "Third File.csv", "Fourth File.csv"]) {
+      await fs.writeFile(path.join(folder, "pond/inbox", name), "id\n1\n");
+    }
+    await copySample(path.join(folder, "pond"));
+
+    const pond = start("--port", "0");
+    await pond.said(/Stop:/);
+    const screen = pond.output.text;
+    const [, command = ""] = /^Try: {3}(.*?)(?=\n\S)/ms.exec(screen) ?? [];
+    const { stdout } = await promisify(execFile)("sh", ["-c", command.replace("curl", "curl -s")]);
+    pond.child.kill("SIGINT");
+    await pond.ended;
+
+    // A folder may have a longer name than that; it stays whole.
+    const long = screen.split("\n").filter((line) => line.length > 80 && !line.includes(folder));
+    expect(long).to.deep.equal([]);
+    expect(screen).to.match(/4 files can't be read:\n? .*Fourth File\.csv,\s/);
+    expect(stdout).to.match(/^weather,count_star\(\)\n/);
   });
 
   it("keeps what is there, finds what was dropped meanwhile, and starts anew with --fresh", async function () {

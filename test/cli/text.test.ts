@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { columnsText, foldedText } from "../../cli/text.ts";
+import { columnsText, foldedCommand, foldedText } from "../../cli/text.ts";
 
 describe("columnsText", () => {
   it("lines columns up, the first to the left, numbers to the right", () => {
@@ -9,6 +9,18 @@ describe("columnsText", () => {
         ["a", "1,000"],
       ]),
     ).to.equal("table   rows\na      1,000");
+  });
+});
+
+describe("foldedCommand", () => {
+  it("is whole where it fits, else in lines that a shell joins", () => {
+    const parts = ["echo one", "'two 2'", "three"];
+
+    expect(foldedCommand(parts, 80)).to.equal("echo one 'two 2' three");
+    expect(foldedCommand(parts, Number.POSITIVE_INFINITY)).to.equal("echo one 'two 2' three");
+    expect(foldedCommand(parts, 18)).to.equal("echo one 'two 2' \\\n  three");
+    expect(foldedCommand(parts, 17)).to.equal("echo one \\\n  'two 2' three");
+    expect(foldedCommand(parts, 5)).to.equal("echo one \\\n  'two 2' \\\n  three");
   });
 });
 
