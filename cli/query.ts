@@ -153,12 +153,14 @@ function formatOf({ format, output }: QueryOptions): QueryFormat {
 function howToGive({ missing, unknown, detail }: Problem): string {
   if (!Array.isArray(missing) || !Array.isArray(unknown)) return detail;
   const list = (names: string[]) => names.map((name) => `$${name}`).join(", ");
-  const problems = [
-    ...(missing.length === 0 ? [] : [`no value for ${list(missing)}`]),
-    ...(unknown.length === 0 ? [] : [`the SQL has no ${list(unknown)}`]),
-  ];
   const give = missing.map((name) => `-p ${name}=<value>`).join(" ");
-  return `${problems.join("; ")}${give === "" ? "" : `: ${give}`}`;
+  if (missing.length === 0) return `the SQL has no ${list(unknown)}, for which -p gives a value`;
+  const byPlace = (name: string) => /^\d+$/.test(name);
+  if (unknown.length > 0 && unknown.every(byPlace) && !missing.some(byPlace)) {
+    return `the SQL asks for ${list(missing)} by name, and -p gives a value without one: ${give}`;
+  }
+  const beside = unknown.length === 0 ? "" : `; the SQL has no ${list(unknown)}`;
+  return `no value for ${list(missing)}${beside}: ${give}`;
 }
 
 interface Reply {
@@ -243,12 +245,14 @@ async function save({ body, bytes }: Reply, output: string | undefined): Promise
     }
     // Whole or not at all: what was there stays until then.
     const part = `${output}.part`;
-    await pipeline(body, counting, fs.createWriteStream(part)).catch((error: unknown) => {
+    try {
+      await pipeline(body, counting, fs.createWriteStream(part));
+      fs.renameSync(part, output);
+      return true;
+    } catch (error) {
       fs.rmSync(part, { force: true });
       throw fileError(error, output);
-    });
-    fs.renameSync(part, output);
-    return true;
+    }
   } finally {
     progress.stop();
   }
@@ -264,7 +268,9 @@ function fileError(error: unknown, file: string): unknown {
   const { code } = error as NodeJS.ErrnoException;
   if (!["ENOENT", "EACCES", "EISDIR", "ENOTDIR", "ENOSPC", "EROFS"].includes(code ?? ""))
     return error;
-  return new MillpondError("file", `can't write ${file}: ${messageOf(error)}`, { cause: error });
+  // Behind the comma stand the call, and the name until it is whole.
+  const [reason] = messageOf(error).split(", ");
+  return new MillpondError("file", `can't write ${file}: ${reason}`, { cause: error });
 }
 
 /** For people: the first rows. */

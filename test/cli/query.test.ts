@@ -67,12 +67,16 @@ describe("millpond query", () => {
     const missing = await query(["SELECT $1, $2", "-p", "1"]);
     const misnamed = await query(["SELECT $state", "-p", "stat=AK"]);
     const one = await query(["SELECT 1", "-p", "1"]);
+    const unnamed = await query(["SELECT $state", "-p", "AK"]);
 
     expect(missing.stderr).to.contain("no value for $2: -p 2=<value> (parameters-invalid)");
     expect(misnamed.stderr).to.contain(
       "no value for $state; the SQL has no $stat: -p state=<value> (parameters-invalid)",
     );
-    expect(one.stderr).to.contain("the SQL has no $1 (parameters-invalid)");
+    expect(one.stderr).to.contain("the SQL has no $1, for which -p gives a value (");
+    expect(unnamed.stderr).to.contain(
+      "the SQL asks for $state by name, and -p gives a value without one: -p state=<value> (",
+    );
   });
 
   it("writes no file whose ending it does not know, but as it is told", async () => {
@@ -104,7 +108,10 @@ describe("millpond query", () => {
     expect([done.code, refused.code, nowhere.code]).to.deep.equal([0, 1, 1]);
     expect((await fs.readFile(file)).subarray(0, 4).toString()).to.equal("PAR1");
     expect(await fs.readFile(large, "utf8")).to.equal("as it was\n");
-    expect(nowhere.stderr).to.contain("can't write");
+    const folderThere = await query(["SELECT 1", "--output", folder, "-f", "csv"]);
+    expect(nowhere.stderr).to.match(/^error: can't write .*none\/x\.csv: ENOENT: [a-z ]+\n$/);
+    expect(folderThere.stderr).to.match(/^error: can't write \S+: E[A-Z]+: [a-z ]+\n$/);
+    expect(await fs.readdir(path.dirname(folder))).to.not.include(`${path.basename(folder)}.part`);
     expect((await fs.readdir(folder)).filter((name) => name.endsWith(".part"))).to.be.empty;
   });
 
