@@ -4,7 +4,7 @@ import fsp from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import path from "node:path";
 import { Readable, Transform } from "node:stream";
-import { json, text } from "node:stream/consumers";
+import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { HeadObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
@@ -25,6 +25,7 @@ import { send } from "./request.ts";
 import { eventually, interruption } from "./steps.ts";
 import {
   askTarget,
+  jsonOf,
   refusal,
   sentAs,
   type Target,
@@ -180,7 +181,7 @@ async function placeOf(options: PutOptions): Promise<Place> {
 async function askOutcome(target: Target, key: string, signal: AbortSignal) {
   const answer = await askTarget(target, `/inbox?${new URLSearchParams({ key })}`, { signal });
   if (answer.statusCode !== 200) throw await refusal(answer, target);
-  return (await json(answer)) as SourceOutcome;
+  return await jsonOf<SourceOutcome>(answer, target);
 }
 
 /** By the pond's own way in, as the console uploads. */
@@ -190,7 +191,7 @@ function pondPlace(target: Target): Place {
       const load = { json: JSON.stringify({ key }) };
       const offered = await askTarget(target, "/inbox", { load, signal });
       if (offered.statusCode !== 200) throw await refusal(offered, target);
-      const { url } = (await json(offered)) as Offer;
+      const { url } = await jsonOf<Offer>(offered, target);
       // A path is the pond itself, which takes what there is room for.
       const own = url.startsWith("/");
       if (!own && bytes > mostPutBytes) {

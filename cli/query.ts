@@ -15,6 +15,7 @@ import { send } from "./request.ts";
 import { interruption } from "./steps.ts";
 import {
   askTarget,
+  noPond,
   type Problem,
   refusal,
   type Target,
@@ -200,6 +201,8 @@ async function ask(
     return { body: large, ...found, bytes: lengthOf(large), large: true };
   }
   if (answer.statusCode === 200) {
+    // Of a page that any server has, no row may come.
+    if (rows === undefined) throw noPond(answer, target);
     return { body: answer, ...found, bytes: lengthOf(answer), large: false };
   }
   throw await refusal(answer, target, { "parameters-invalid": howToGive });

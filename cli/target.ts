@@ -50,6 +50,8 @@ export async function targetOf({ stack: name, url, token }: TargetOptions): Prom
     if (url !== undefined && !/^https?:$/.test(URL.parse(url)?.protocol ?? "")) {
       throw new UsageError(`--url takes http://<host>[:<port>], got "${url}"`);
     }
+    const root = rootOf(url ?? localUrl);
+    if (root !== undefined) throw new UsageError(`--url takes the pond's root, ${root}`);
     return {
       url: (url ?? localUrl).replace(/\/+$/, ""),
       token: token ?? (process.env[tokenVariable] || undefined),
@@ -72,6 +74,15 @@ export async function targetOf({ stack: name, url, token }: TargetOptions): Prom
       ? "the stack's secrets.tokens, which counts five minutes after pulumi up"
       : "--token";
   return { url: stack.apiUrl, token: of, tokenOf, stack, hint };
+}
+
+/** Where the pond is whose page or answer has this URL: it may have a path of its own before that. Undefined of a root. */
+function rootOf(url: string): string | undefined {
+  const { origin, pathname, search, hash } = new URL(url);
+  const route = /\/(query|tables(\/[^/]*)?|inbox|rejected|health|hello|q(\/[^/]*)?)\/*$/;
+  const base = pathname.replace(route, "").replace(/\/+$/, "");
+  const whole = search === "" && hash === "" && base === pathname.replace(/\/+$/, "");
+  return whole ? undefined : `${origin}${base}`;
 }
 
 /** What a request carries. */
@@ -140,11 +151,11 @@ export async function refusal(
   own: Readonly<Record<string, (problem: Problem) => string>> = {},
 ): Promise<MillpondError> {
   const said = await text(answer);
-  let problem: Problem;
-  try {
-    problem = JSON.parse(said) as Problem;
-  } catch {
-    // API Gateway's own, or somebody else's server.
+  const problem = problemIn(said);
+  if (problem === undefined) {
+    // API Gateway's own: it is busy, or had no answer in time. A path that it does not have is another thing.
+    const gateways = /^\s*\{\s*"message"/.test(said) && answer.statusCode !== 404;
+    if (target.stack === undefined && !gateways) return noPond(answer, target);
     const start = said.trim().slice(0, 300);
     return new MillpondError("refused", `the answer is ${answer.statusCode}: ${start}`);
   }
@@ -157,6 +168,37 @@ export async function refusal(
     "refused",
     `${detail}${detail.includes("\n") ? "\n" : " "}(${problem.code})`,
   );
+}
+
+function problemIn(said: string): Problem | undefined {
+  try {
+    const problem = JSON.parse(said) as Partial<Problem> | null;
+    const { code, detail } = problem ?? {};
+    return typeof code === "string" && typeof detail === "string"
+      ? (problem as Problem)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of what answers as no pond does: its page says nothing to whoever asked. */
+export function noPond({ statusCode, headers }: IncomingMessage, { url }: Target): MillpondError {
+  const type = headers["content-type"]?.split(";")[0] ?? "no type";
+  return new MillpondError(
+    "no-pond",
+    `what answers at ${url} is no Millpond (${statusCode}, ${type}): is that its URL?`,
+  );
+}
+
+/** What a pond answered. @throws MillpondError where that is no JSON */
+export async function jsonOf<T>(answer: IncomingMessage, target: Target): Promise<T> {
+  const said = await text(answer);
+  try {
+    return JSON.parse(said) as T;
+  } catch {
+    throw noPond(answer, target);
+  }
 }
 
 function tokenRefused({ url, token, tokenOf }: Target): string {

@@ -131,6 +131,61 @@ describe("millpond query", () => {
     expect(codes).to.deep.equal([1, 1, 1, 2, 2]);
   });
 
+  for (const [status, type, content] of [
+    [501, "text/html;charset=utf-8", "<html><h1>Unsupported method</h1></html>"],
+    [200, "text/html", "<html>an app of one page</html>"],
+    [404, "application/json", '{"message":"Not Found"}'],
+  ] as const) {
+    it(`says that what answers with ${status} and ${type} is no pond`, async () => {
+      const other = http.createServer((_, response) => {
+        response.writeHead(status, { "content-type": type }).end(content);
+      });
+      await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+      const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
+
+      const asked = await runCli(["query", "--url", url, "SELECT 1"]);
+      const file = path.join(folder, "inbox/people.csv");
+      const put = await runCli(["put", "--url", url, file]);
+      other.close();
+
+      const said = `error: what answers at ${url} is no Millpond (${status}, ${type.split(";")[0]}): is that its URL?\n`;
+      expect(asked).to.include({ code: 1, stdout: "", stderr: said });
+      // A pond without a way in may answer so.
+      if (status !== 404) expect(put).to.include({ code: 1, stdout: "", stderr: said });
+    });
+  }
+
+  it("tells what API Gateway says in a pond's place", async () => {
+    const gateway = http.createServer((_, response) => {
+      response.writeHead(503, { "content-type": "application/json" });
+      response.end('{"message":"Service Unavailable"}');
+    });
+    await new Promise<void>((resolve) => gateway.listen(0, "127.0.0.1", resolve));
+    const { port } = gateway.address() as AddressInfo;
+
+    const { stderr } = await runCli(["query", "--url", `http://127.0.0.1:${port}`, "SELECT 1"]);
+    gateway.close();
+
+    expect(stderr).to.equal('error: the answer is 503: {"message":"Service Unavailable"}\n');
+  });
+
+  it("takes a URL with a path, but for those that the pond itself has", async () => {
+    const roots = [
+      [`${server.url}/query`, server.url],
+      [`${server.url}/q/top/`, server.url],
+      [`${server.url}/?sql=SELECT%201`, server.url],
+      ["https://api.example.com/prod/tables", "https://api.example.com/prod"],
+    ];
+    for (const [url = "", root] of roots) {
+      const { code, stderr } = await runCli(["query", "--url", url, "SELECT 1"]);
+
+      expect(stderr).to.equal(`error: --url takes the pond's root, ${root}\n`);
+      expect(code).to.equal(2);
+    }
+    const based = await runCli(["query", "--url", "http://127.0.0.1:1/prod/", "SELECT 1"]);
+    expect(based.stderr).to.contain("http://127.0.0.1:1/prod does not answer");
+  });
+
   it("shows a table also where nobody watches, if told so, but writes none to a file", async () => {
     const { stdout } = await query(["FROM people ORDER BY id", "--format", "table"]);
     const file = await query(["FROM people", "-f", "table", "--output", path.join(folder, "x")]);
