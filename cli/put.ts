@@ -15,6 +15,7 @@ import { Uploads } from "../app/flow/uploads.ts";
 import type { RejectionRecord } from "../app/lake/rejection.ts";
 import { mostPutBytes, type Offer, type SourceOutcome } from "../app/lake/reports.ts";
 import { parseSourceKey } from "../app/lake/source-key.ts";
+import { reservedWords } from "../app/query/reserved-words.ts";
 import { FolderStore } from "../app/store/folder-store.ts";
 import { bytesText, countText } from "../app/text.ts";
 import { awsError } from "./aws-error.ts";
@@ -405,5 +406,6 @@ function outcomeText({ file, key, table, bytes, milliseconds, rows, rejection }:
     return `✘ ${head}: rejected${where}: ${message} (${code})\n  expected: ${expected}${kept}`;
   }
   if (rows === null || milliseconds === null) return `✔ ${head}`;
-  return `✔ ${head}: ${countText(rows, "row")} in ${table}, ${secondsText(milliseconds)} after the upload`;
+  const quoted = reservedWords.has(table) ? `; in SQL its name is written "${table}"` : "";
+  return `✔ ${head}: ${countText(rows, "row")} in ${table}, ${secondsText(milliseconds)} after the upload${quoted}`;
 }

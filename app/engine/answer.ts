@@ -25,6 +25,7 @@ import { BoundedMap } from "../bounded-map.ts";
 import { MillpondError, messageOf } from "../errors.ts";
 import { allowed, type CalledFor } from "../query/functions.ts";
 import { quoteLiteral } from "../query/quote.ts";
+import { reservedWords } from "../query/reserved-words.ts";
 import {
   type ColumnType,
   type FormMode,
@@ -131,9 +132,27 @@ async function syntaxError(connection: DuckDBConnection, sql: string, plain = "s
     await connection.extractStatements(sql);
     return `Parser Error: ${plain}`;
   } catch (error) {
-    return messageOf(error).replace(/^Failed to extract statements: /, "");
+    return withQuotes(messageOf(error).replace(/^Failed to extract statements: /, ""), sql);
   }
 }
+
+/** Where a word of SQL stands as a table: how such a table is written, before DuckDB's picture of the line. */
+function withQuotes(message: string, sql: string): string {
+  const [, near = ""] = /at or near "(.*)"/.exec(message) ?? [];
+  for (const { 1: word = "", index, 0: found } of sql.matchAll(afterFrom)) {
+    const next = sql.slice(index + found.length).trimStart();
+    const isThere = word === near || (near === "" ? /^;?$/.test(next) : next.startsWith(near));
+    if (!isThere || !reservedWords.has(word.toLowerCase())) continue;
+    return message.replace(
+      /(?=\n\nLINE )|$/,
+      `; a table of this name is written "${word}", in double quotes`,
+    );
+  }
+  return message;
+}
+
+/** A word where a table's name may stand; IS DISTINCT FROM has values behind it. */
+const afterFrom = /(?<!\bdistinct\s+)\b(?:from|join|summarize|describe)\s+([a-z_]\w*)/gi;
 
 /** Semicolons that are looked at from the end on: those behind the last statement, and such as its last comments hold. */
 const mostCuts = 100;

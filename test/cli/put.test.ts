@@ -64,6 +64,14 @@ describe("millpond put", () => {
     expect(stdout).to.match(/b\.csv → inbox\/trips\/b\.csv \(5 B\): 1 row in trips/);
   });
 
+  it("says how a table is written that is called as a word of SQL", async () => {
+    const { stdout } = await put({ "order.csv": "id\n1\n", "orders.csv": "id\n1\n" });
+    const [order, orders] = stdout.split("\n");
+
+    expect(order).to.match(/after the upload; in SQL its name is written "order"$/);
+    expect(orders).to.match(/after the upload$/);
+  });
+
   it("replaces a file, and knows one that is there already", async () => {
     const first = await put({ "days.csv": "id\n1\n" }, "--json");
     const second = await put({ "days.csv": "id\n1\n2\n3\n" }, "--json");

@@ -131,6 +131,22 @@ describe("millpond query", () => {
     expect(codes).to.deep.equal([1, 1, 1, 2, 2]);
   });
 
+  it("writes a table that is called as a word of SQL in double quotes", async () => {
+    const hint = (word: string) => `; a table of this name is written "${word}", in double quotes`;
+    const near = await query(['SELECT *\nFROM order WHERE "x" = 1']);
+    const behind = await query(["FROM people JOIN left ON true"]);
+    const atEnd = await query(["SELECT * FROM natural;"]);
+    const other = await query(["SELECT 1 IS DISTINCT FROM NULL FROM people GROUP ORDER BY 1"]);
+
+    expect(near.stderr).to.equal(
+      `error: Parser Error: syntax error at or near "order"${hint("order")}\n\n` +
+        'LINE 2: FROM order WHERE "x" = 1\n             ^\n(sql-invalid)\n',
+    );
+    expect(behind.stderr).to.contain(`at or near "ON"${hint("left")}\n\nLINE 1:`);
+    expect(atEnd.stderr).to.contain(hint("natural"));
+    expect(other.stderr).to.contain("syntax error").and.not.contain("double quotes");
+  });
+
   for (const [status, type, content] of [
     [501, "text/html;charset=utf-8", "<html><h1>Unsupported method</h1></html>"],
     [200, "text/html", "<html>an app of one page</html>"],
