@@ -4,6 +4,7 @@ import "./steady-heap.ts";
 import { Command, CommanderError, Help, type Option } from "commander";
 import { MillpondError } from "../app/errors.ts";
 import { version } from "../app/version.ts";
+import { commands } from "./commands.ts";
 import { callBehindDashes, mayHaveTaken, npmCall } from "./npm-options.ts";
 import { fittedTo } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
@@ -31,23 +32,6 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (!["EPIPE", "ERR_STREAM_DESTROYED"].includes(error.code ?? "")) throw error;
 });
 
-/** Each loads what it needs, and nothing of the others. */
-const commands: Readonly<Record<string, () => Promise<Command>>> = {
-  start: async () => (await import("./start.ts")).startCommand(),
-  invoke: async () => (await import("./invoke.ts")).invokeCommand(),
-  query: async () => (await import("./query.ts")).queryCommand(),
-  put: async () => (await import("./put.ts")).putCommand(),
-  logs: async () => (await import("./logs.ts")).logsCommand(),
-  sweep: async () => (await import("./sweep.ts")).sweepCommand(),
-  redrive: async () => (await import("./redrive.ts")).redriveCommand(),
-  "deployer-policy": async () => (await import("./deployer-policy.ts")).deployerPolicyCommand(),
-  rollback: async () => (await import("./rollback.ts")).rollbackCommand(),
-  demo: async () => (await import("./demo.ts")).demoCommand(),
-  image: async () => (await import("./image.ts")).imageCommand(),
-  "image-run": async () => (await import("./image.ts")).imageRunCommand(),
-  smoke: async () => (await import("./smoke.ts")).smokeCommand(),
-  rehearse: async () => (await import("./rehearse.ts")).rehearseCommand(),
-};
 const [, , named = "", ...args] = process.argv;
 const wanted = Object.hasOwn(commands, named) ? [commands[named]] : Object.values(commands);
 for (const load of wanted) {
