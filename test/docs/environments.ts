@@ -1,0 +1,326 @@
+import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { accessSync, constants } from "node:fs";
+import fs from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { parse, stringify } from "yaml";
+import { architectureNames, environmentNames as variables } from "../../app/contract.ts";
+import { containersOf, removeContainers } from "../../cli/docker.ts";
+import { freePort } from "../../cli/free-port.ts";
+import { findPulumi } from "../../cli/pulumi.ts";
+import {
+  emulatorKeys,
+  extensionFor,
+  ownPlatform,
+  startEmulator,
+} from "../../cli/rehearsal/emulator.ts";
+import { standardPort } from "../../cli/rehearsal/pulumi-stack.ts";
+import { defaultPort } from "../../cli/target.ts";
+import { substitutes } from "../image/build.ts";
+import { docker, dockerMissing } from "../image/docker.ts";
+import { host, stackImage, tag } from "../stack/build.ts";
+import type { Block, EnvironmentName } from "./markdown.ts";
+import { Session } from "./session.ts";
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+/** Where the commands of pages run. */
+export interface Environment {
+  /** For a page, whose commands are to be run in their order. */
+  enter(): Promise<Visit>;
+  /** What all pages shared goes. */
+  close(): Promise<void>;
+}
+
+/** One page's stay. */
+export interface Visit {
+  session: Session;
+  /** Brings what a block takes for granted. */
+  prepare?(block: Block): Promise<void>;
+  leave(): Promise<void>;
+}
+
+/** A clone of what is committed, with dependencies; the shell's home is empty. */
+class Clone {
+  readonly folder: string;
+  /** All of the environment of a shell in it. */
+  readonly environment: Record<string, string>;
+
+  private constructor(work: string) {
+    const home = process.env["HOME"] ?? os.homedir();
+    const searched = (process.env["PATH"] ?? "")
+      .split(path.delimiter)
+      .filter((folder) => !folder.includes("node_modules"));
+    this.folder = path.join(work, "millpond");
+    this.environment = {
+      ...ownEnvironment(),
+      HOME: path.join(work, "home"),
+      // Deploying takes a Node.js that runs TypeScript, first on the PATH.
+      PATH: [path.join(work, "bin"), path.dirname(process.execPath), ...searched].join(
+        path.delimiter,
+      ),
+      DOCKER_CONFIG: process.env["DOCKER_CONFIG"] ?? path.join(home, ".docker"),
+      // Its programs are fetched once for all; who is logged in to what is the clone's own.
+      PULUMI_HOME: process.env["PULUMI_HOME"] ?? path.join(home, ".pulumi"),
+      PULUMI_CREDENTIALS_PATH: path.join(work, "home/.pulumi"),
+      // Where it would ask whether to go on, and after a login what else one would like to do.
+      PULUMI_CI_SYSTEM: "pages",
+      PULUMI_SKIP_CONFIRMATIONS: "true",
+      // What spins, and news of npm's, are no output of a command.
+      npm_config_progress: "false",
+      npm_config_update_notifier: "false",
+    };
+  }
+
+  static async make(): Promise<Clone> {
+    const work = await fs.realpath(await fs.mkdtemp(path.join(os.tmpdir(), "millpond-docs-")));
+    const clone = new Clone(work);
+    await fs.mkdir(path.join(work, "home"));
+    await fs.mkdir(path.join(work, "bin"));
+    await run("git", ["clone", "--quiet", root, clone.folder]);
+    await fs.symlink(path.join(root, "node_modules"), path.join(clone.folder, "node_modules"));
+    // CI installs once, by the same command.
+    await clone.standIn("npm", `[ "$1" = ci ] && exit 0`);
+    return clone;
+  }
+
+  /**
+   * Puts a script before a program on the PATH.
+   * @param lines of bash, which may end it, or change its arguments
+   * @param real the program @default - the first of its name on the PATH
+   */
+  async standIn(program: string, lines: string, real?: string): Promise<void> {
+    const [own = "", ...folders] = (this.environment["PATH"] ?? "").split(path.delimiter);
+    const found = real ?? folders.map((folder) => path.join(folder, program)).find(isProgram);
+    const script = `#!/usr/bin/env bash\n${lines}\nexec "${found}" "$@"\n`;
+    await fs.writeFile(path.join(own, program), script, { mode: 0o755 });
+  }
+
+  /** For a page that has the clone for itself. */
+  async visit(options: { timeoutMs: number; again?: RegExp }): Promise<Visit> {
+    const { folder, environment } = this;
+    const session = await Session.open({ folder, environment, ...options });
+    const leave = async () => {
+      await session.close();
+      await this.remove();
+    };
+    return { session, leave };
+  }
+
+  async remove(): Promise<void> {
+    await fs.rm(path.dirname(this.folder), { recursive: true, force: true });
+  }
+}
+
+/** This process's, without what npm, mocha or a stack of the developer's own put there. */
+function ownEnvironment(): Record<string, string> {
+  const foreign =
+    /^(npm_|INIT_CWD|NODE$|NODE_OPTIONS|AWS_|MILLPOND_|LOG_LEVEL|PULUMI_(BACKEND|CONFIG|ACCESS|STACK))/;
+  return Object.fromEntries(
+    Object.entries(process.env).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined && !foreign.test(entry[0]),
+    ),
+  );
+}
+
+function isProgram(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Skips the blocks that need it, and says why. */
+function skip(context: Mocha.Context, missing: string): never {
+  process.stderr.write(`skipped: ${missing}\n`);
+  return context.skip();
+}
+
+async function openClone(context: Mocha.Context): Promise<Environment> {
+  await run("script", ["--version"]).catch(() =>
+    skip(context, "there is no script of util-linux on this machine, which makes a terminal"),
+  );
+  return {
+    enter: async () => await (await Clone.make()).visit({ timeoutMs: 60_000 }),
+    close: async () => {},
+  };
+}
+
+/** `npm start` in a clone, at its own port: begun before the first block, unless that one itself begins it. */
+async function openPond(context: Mocha.Context): Promise<Environment> {
+  const clones = await openClone(context);
+  await freePort(defaultPort).catch(() => {
+    throw new Error(`port ${defaultPort} is taken: end what listens there, as the pages name it`);
+  });
+  const enter = async (): Promise<Visit> => {
+    const visit = await clones.enter();
+    let begun = false;
+    const prepare = async ({ commands }: Block) => {
+      if (begun) return;
+      begun = true;
+      if (commands.some(({ text }) => Session.serves(text))) return;
+      const { code, output } = await visit.session.execute("npm start");
+      if (code !== 0) throw new Error(`npm start did not begin:\n${output.join("\n")}`);
+    };
+    return { ...visit, prepare };
+  };
+  return { ...clones, enter };
+}
+
+/** A clone beside Docker. Images that were there keep their names. */
+async function openImage(context: Mocha.Context): Promise<Environment> {
+  await openClone(context);
+  const missing = await dockerMissing();
+  if (missing !== undefined) skip(context, missing);
+  const options = await substitutes(architectureNames);
+  const before = await imagesHere();
+  const enter = async () => {
+    const clone = await Clone.make();
+    // What stands in for hosts that this machine doesn't reach.
+    const more = options.map((word) => `'${word}'`).join(" ");
+    const build = `[ "$1 $2" = "buildx build" ] && set -- buildx build ${more} "\${@:3}"`;
+    if (options.length > 0) await clone.standIn("docker", build);
+    return await clone.visit({ timeoutMs: 300_000 });
+  };
+  const close = async () => {
+    const built = [...(await imagesHere()).keys()].filter((name) => !before.has(name));
+    if (built.length > 0) await docker("image", "rm", "--force", ...built);
+    for (const [name, id] of before) await docker("tag", id, name).catch(() => {});
+  };
+  return { enter, close };
+}
+
+/** This machine's own images, by their names. */
+async function imagesHere(): Promise<Map<string, string>> {
+  const format = ["--filter", "reference=millpond", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"];
+  const lines = (await docker("image", "ls", ...format)).split("\n").filter((line) => line !== "");
+  return new Map(lines.map((line) => line.split(" ") as [string, string]));
+}
+
+/** Now and then an answer of the emulator's gets lost, and the provider hears that what it made exists. */
+const lostAnswer = /ResourceConflict|EntityAlreadyExists|already exists/;
+const deploying = { timeoutMs: 300_000, again: lostAnswer };
+
+/** The emulator, with nothing deployed, for each page. */
+async function openDeploy(context: Mocha.Context): Promise<Environment> {
+  const accounts = await openAccounts(context);
+  const enter = async (): Promise<Visit> => {
+    const account = await accounts.open();
+    const visit = await account.clone.visit(deploying);
+    const leave = async () => {
+      await visit.leave();
+      await account.close();
+    };
+    return { ...visit, leave };
+  };
+  return { enter, close: accounts.close };
+}
+
+/** The emulator with a stack dev, for all pages: deployed for the first, and again where a page has destroyed it. */
+async function openStack(context: Mocha.Context): Promise<Environment> {
+  const accounts = await openAccounts(context);
+  const account = await accounts.open();
+  const { folder, environment } = account.clone;
+  const TOKEN = randomBytes(24).toString("hex");
+  const execute = async (...commands: string[]) => {
+    const session = await Session.open({ folder, environment, ...deploying });
+    try {
+      for (const command of commands) {
+        const { code, output } = await session.execute(command);
+        if (code !== 0) throw new Error([command, ...output].join("\n"));
+      }
+    } finally {
+      await session.close();
+    }
+  };
+  const outputs = async (): Promise<Record<string, string> | undefined> => {
+    const file = path.join(folder, "..", "outputs.json");
+    await execute(`pulumi stack output --json --stack dev > ${file}`);
+    const { apiUrl: URL, bucketName: BUCKET } = JSON.parse(await fs.readFile(file, "utf8"));
+    return URL === undefined ? undefined : { URL, BUCKET, TOKEN };
+  };
+  let made = false;
+  const make = async () => {
+    made = true;
+    const token = `--secret --path secrets.tokens ${TOKEN}`;
+    await execute(
+      "pulumi login --local",
+      "pulumi stack init dev",
+      `pulumi config set --stack dev ${token}`,
+    );
+  };
+  const enter = async (): Promise<Visit> => {
+    if (!made) await make();
+    if ((await outputs()) === undefined) await execute("pulumi up --stack dev");
+    const here = { folder, environment: { ...environment, ...(await outputs()) } };
+    const session = await Session.open({ ...here, ...deploying });
+    return { session, leave: async () => await session.close() };
+  };
+  const close = async () => {
+    await account.clone.remove();
+    await account.close();
+    await accounts.close();
+  };
+  return { enter, close };
+}
+
+interface Account {
+  clone: Clone;
+  /** Its clone is whoever's uses it. */
+  close(): Promise<void>;
+}
+
+/** Emulators of AWS, each beside a clone whose stacks go there, with an image that is built once. */
+async function openAccounts(context: Mocha.Context) {
+  await openClone(context);
+  const imageId = await stackImage(context);
+  const foreign = await containersOf(imageId);
+  const open = async (): Promise<Account> => {
+    const emulator = await startEmulator();
+    if ("missing" in emulator) return skip(context, emulator.missing);
+    const clone = await Clone.make();
+    // It takes ~ from the list of users, whatever HOME says.
+    const login = `[ "$*" = "login --local" ] && set -- login "file://$HOME"`;
+    // What comes before an update, rehearsals have: only rules need it, which refuse by it.
+    const update = `case "$*" in *--policy-pack*) ;; "up "* | "destroy "*) set -- "$@" --skip-preview ;; esac`;
+    await clone.standIn("pulumi", `${login}\n${update}`, findPulumi());
+    Object.assign(clone.environment, emulatorKeys, {
+      // For AWS's own command line.
+      AWS_DEFAULT_REGION: emulatorKeys.AWS_REGION,
+      AWS_ENDPOINT_URL: emulator.endpoint,
+      PULUMI_CONFIG_PASSPHRASE: randomBytes(16).toString("hex"),
+      [variables.extensions]: await extensionFor(await ownPlatform()),
+    });
+    await configure(clone.folder, emulator.endpoint, imageId);
+    const close = async () => {
+      await emulator.stop();
+      await removeContainers(imageId, foreign);
+    };
+    return { clone, close };
+  };
+  return { open, close: async () => void (await docker("image", "rm", tag)) };
+}
+
+/** Adds to the stages' files what a rehearsal sets: where AWS is, and which image is run. */
+async function configure(folder: string, endpoint: string, imageId: string): Promise<void> {
+  const own = `http://localhost:${new URL(endpoint).port}`;
+  const rehearsal = await fs.readFile(path.join(folder, "Pulumi.rehearsal.yaml"), "utf8");
+  const { config } = parse(rehearsal.replaceAll(`http://localhost:${standardPort}`, own));
+  const all = { ...config, "millpond:architecture": host, "millpond:imageUri": imageId };
+  for (const name of ["dev", "prod"]) {
+    const file = path.join(folder, `Pulumi.${name}.yaml`);
+    const stage = parse(await fs.readFile(file, "utf8"));
+    await fs.writeFile(file, stringify({ ...stage, config: { ...stage.config, ...all } }));
+  }
+}
+
+/** Each opens what all its pages share, and skips them where something is missing. */
+export const environments: Readonly<
+  Record<EnvironmentName, (context: Mocha.Context) => Promise<Environment>>
+> = { pond: openPond, clone: openClone, stack: openStack, deploy: openDeploy, image: openImage };
