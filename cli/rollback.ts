@@ -259,6 +259,10 @@ async function chosen(deployments: readonly Deployment[]): Promise<string | unde
       await asking.question("which one? (its number; nothing leaves all as it is) ")
     ).trim();
     return answer === "" ? undefined : answer;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ABORT_ERR") throw error;
+    process.stdout.write("\n");
+    throw new MillpondError("interrupted", "interrupted: nothing was changed", { cause: error });
   } finally {
     asking.close();
   }
