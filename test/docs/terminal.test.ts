@@ -28,7 +28,7 @@ describe("Terminal", () => {
       timeoutMs,
     });
 
-    expect(output).to.deep.equal(["24 80", "a", "b", "c"]);
+    expect(output).to.deep.equal(["24 140", "a", "b", "c"]);
   });
 
   it("ends by Ctrl-C what does not end, once it has shown a text", async () => {

@@ -64,7 +64,7 @@ export class Terminal {
     });
     const terminal = new Terminal(child, new RegExp(`\u001b\\]${id};(\\d+)\u0007`));
     await terminal.#prompt(patienceMs);
-    await terminal.run("stty -echo cols 120 rows 24; PS1= PS2=", { timeoutMs: patienceMs });
+    await terminal.run("stty -echo cols 140 rows 24; PS1= PS2=", { timeoutMs: patienceMs });
     return terminal;
   }
 
