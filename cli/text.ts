@@ -53,7 +53,7 @@ export function foldedCommand(parts: readonly string[], width: number): string {
 
 /** Sentences, folded where a stream is a terminal; scripts get their lines whole. */
 export function fittedTo(stream: NodeJS.WriteStream, text: string): string {
-  return stream.isTTY ? foldedText(text, widthOf(stream)) : text;
+  return foldedText(text, widthOf(stream));
 }
 
 /** How long a line of it may be. */

@@ -55,16 +55,14 @@ export async function review(connection: DuckDBConnection, sql: string): Promise
 
 /** SQL that the policy lets pass. */
 interface Reviewed {
-  /** Until the query is known: it has many times the length of its text. */
-  tree?: unknown;
   result: ReviewResult;
-  /** The SQL as it fits into another; known when it first ran. */
-  query?: string;
+  /** The SQL as it fits into another. */
+  query: string;
 }
 
 /** What passed, by its text: it says the same each time, and most callers ask the same again. */
 const passed = new BoundedMap<string, Reviewed>(200);
-/** Longer SQL is not kept, as its tree is many times as large. */
+/** Characters of the longest SQL that is kept. */
 const longestKept = 4096;
 
 async function reviewed(connection: DuckDBConnection, sql: string): Promise<Reviewed> {
@@ -72,7 +70,8 @@ async function reviewed(connection: DuckDBConnection, sql: string): Promise<Revi
   if (before !== undefined) return before;
   const tree = await parse(connection, sql);
   try {
-    const one = { tree, result: reviewSql(tree) };
+    const result = reviewSql(tree);
+    const one = { result, query: await withoutSemicolons(connection, sql, tree) };
     if (sql.length <= longestKept) passed.set(sql, one);
     return one;
   } catch (error) {
@@ -211,15 +210,12 @@ export async function answer(
   named = false,
 ): Promise<QueryResult> {
   // Once more, and first of all: whatever asked, nothing runs that was not reviewed, over any other table.
-  const one = await reviewed(connection, request.sql);
-  const { tables } = one.result;
+  const { result, query } = await reviewed(connection, request.sql);
+  const { tables } = result;
   const unnamed = tables.find((name) => request.tables.every((table) => table.name !== name));
   if (unnamed !== undefined) {
     throw new MillpondError("table-unknown", `there is no table ${unnamed}`);
   }
-  one.query ??= await withoutSemicolons(connection, request.sql, one.tree);
-  delete one.tree;
-  const { query } = one;
   // Of a worker that ended while it wrote this answer. Files are asked about without a promise: each is a thread's work
   // of microseconds, which a small query would wait for longer than for DuckDB.
   fs.rmSync(request.output, { force: true });

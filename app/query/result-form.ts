@@ -54,7 +54,7 @@ const safeDigits = 15;
 const fail = `error(${quoteLiteral(unhopefulMarker)})`;
 
 /** A column of a query's result. */
-export interface FormedColumn {
+interface FormedColumn {
   name: string;
   type: ColumnType;
 }

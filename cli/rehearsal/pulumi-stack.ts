@@ -9,6 +9,9 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 /** Of the endpoints in Pulumi.rehearsal.yaml. */
 export const standardPort = 4566;
 
+/** Now and then the emulator's answer to a request gets lost: the provider asks again, and hears that what it made exists. */
+export const lostAnswer = /ResourceConflict|EntityAlreadyExists|already exists/;
+
 /** What one update did, by the kind of step. */
 export interface Changes {
   create?: number;
@@ -87,14 +90,12 @@ export class PulumiStack {
   async up(program = this.#project): Promise<Changes> {
     const args = [...this.#updateArgs("up", program), "--skip-preview"];
     const first = await runPulumi(args, this.#options);
-    const lost = /^.*(?:ResourceConflict|EntityAlreadyExists|already exists).*$/m.exec(
-      first.stdout,
-    );
-    if (first.code === 0 || lost === null) {
+    const lost = first.stdout.split("\n").find((line) => lostAnswer.test(line));
+    if (first.code === 0 || lost === undefined) {
       succeeded(args, first);
       return await this.#lastChanges();
     }
-    process.stderr.write(`an answer was lost, so pulumi up once more: ${lost[0].trim()}\n`);
+    process.stderr.write(`an answer was lost, so pulumi up once more: ${lost.trim()}\n`);
     const before = await this.#lastChanges();
     await this.#succeed(...args);
     return sumOf(before, await this.#lastChanges());

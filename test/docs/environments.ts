@@ -6,7 +6,6 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { parse, stringify } from "yaml";
 import { architectureNames, environmentNames as variables } from "../../app/contract.ts";
 import { containersOf, removeContainers } from "../../cli/docker.ts";
 import { freePort } from "../../cli/free-port.ts";
@@ -17,11 +16,11 @@ import {
   ownPlatform,
   startEmulator,
 } from "../../cli/rehearsal/emulator.ts";
-import { standardPort } from "../../cli/rehearsal/pulumi-stack.ts";
+import { lostAnswer } from "../../cli/rehearsal/pulumi-stack.ts";
 import { defaultPort } from "../../cli/target.ts";
 import { substitutes } from "../image/build.ts";
 import { docker, dockerMissing } from "../image/docker.ts";
-import { host, stackImage, tag } from "../stack/build.ts";
+import { host, rehearseStage, stackImage, tag } from "../stack/build.ts";
 import type { Block, EnvironmentName } from "./markdown.ts";
 import { Session } from "./session.ts";
 
@@ -203,8 +202,6 @@ async function imagesHere(): Promise<Map<string, string>> {
   return new Map(lines.map((line) => line.split(" ") as [string, string]));
 }
 
-/** Now and then an answer of the emulator's gets lost, and the provider hears that what it made exists. */
-const lostAnswer = /ResourceConflict|EntityAlreadyExists|already exists/;
 const deploying = { timeoutMs: 300_000, again: lostAnswer };
 
 /** The emulator, with nothing deployed, for each page. */
@@ -297,7 +294,10 @@ async function openAccounts(context: Mocha.Context) {
       PULUMI_CONFIG_PASSPHRASE: randomBytes(16).toString("hex"),
       [variables.extensions]: await extensionFor(await ownPlatform()),
     });
-    await configure(clone.folder, emulator.endpoint, imageId);
+    for (const name of ["dev", "prod"]) {
+      const stageFile = path.join(clone.folder, `Pulumi.${name}.yaml`);
+      await rehearseStage(stageFile, emulator.endpoint, { architecture: host, imageUri: imageId });
+    }
     const close = async () => {
       await emulator.stop();
       await removeContainers(imageId, foreign);
@@ -305,19 +305,6 @@ async function openAccounts(context: Mocha.Context) {
     return { clone, close };
   };
   return { open, close: async () => void (await docker("image", "rm", tag)) };
-}
-
-/** Adds to the stages' files what a rehearsal sets: where AWS is, and which image is run. */
-async function configure(folder: string, endpoint: string, imageId: string): Promise<void> {
-  const own = `http://localhost:${new URL(endpoint).port}`;
-  const rehearsal = await fs.readFile(path.join(folder, "Pulumi.rehearsal.yaml"), "utf8");
-  const { config } = parse(rehearsal.replaceAll(`http://localhost:${standardPort}`, own));
-  const all = { ...config, "millpond:architecture": host, "millpond:imageUri": imageId };
-  for (const name of ["dev", "prod"]) {
-    const file = path.join(folder, `Pulumi.${name}.yaml`);
-    const stage = parse(await fs.readFile(file, "utf8"));
-    await fs.writeFile(file, stringify({ ...stage, config: { ...stage.config, ...all } }));
-  }
 }
 
 /** Each opens what all its pages share, and skips them where something is missing. */

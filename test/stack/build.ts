@@ -1,6 +1,9 @@
+import fs from "node:fs/promises";
 import { expect } from "chai";
+import { parse, stringify } from "yaml";
 import { type Architecture, architectureCalled, architectures } from "../../app/contract.ts";
 import { pulumi } from "../../cli/pulumi.ts";
+import { standardPort } from "../../cli/rehearsal/pulumi-stack.ts";
 import { image, substitutes } from "../image/build.ts";
 import { docker, dockerMissing } from "../image/docker.ts";
 
@@ -10,16 +13,42 @@ export const tag = "millpond-test:stack";
 
 /** Skips the suite, and says why, where there is no Docker or no Pulumi. */
 export async function requireTools(context: Mocha.Context): Promise<void> {
-  const missing =
-    (await dockerMissing()) ??
-    (await pulumi(["version"]).then(
-      () => undefined,
-      (error: Error) => error.message,
-    ));
-  if (missing !== undefined) {
-    process.stderr.write(`skipped: ${missing}\n`);
-    context.skip();
-  }
+  skipWhere(context, await dockerMissing());
+  await requirePulumi(context);
+}
+
+/** Skips the suite, and says why, where there is no Pulumi. */
+export async function requirePulumi(context: Mocha.Context): Promise<void> {
+  const missing = await pulumi(["version"]).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+  skipWhere(context, missing);
+}
+
+function skipWhere(context: Mocha.Context, missing: string | undefined): void {
+  if (missing === undefined) return;
+  process.stderr.write(`skipped: ${missing}\n`);
+  context.skip();
+}
+
+const rehearsal = new URL("../../Pulumi.rehearsal.yaml", import.meta.url);
+
+/** Gives a stage's file the AWS of rehearsals, at an emulator, and what else it is to have. */
+export async function rehearseStage(
+  stageFile: string,
+  endpoint: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const stage = parse(await fs.readFile(stageFile, "utf8"));
+  const { config } = parse(
+    (await fs.readFile(rehearsal, "utf8")).replaceAll(
+      `localhost:${standardPort}`,
+      `localhost:${new URL(endpoint).port}`,
+    ),
+  );
+  const all = { ...stage, config: { ...stage.config, ...config, ...more } };
+  await fs.writeFile(stageFile, stringify(all));
 }
 
 /** Builds what the stack runs, once a run, or skips the suite and says why. @returns the image's id */

@@ -6,6 +6,7 @@ import path from "node:path";
 import { expect } from "chai";
 import { pulumi } from "../../cli/pulumi.ts";
 import { runCli } from "../run-cli.ts";
+import { requirePulumi } from "./build.ts";
 
 const image = (digit: string) => `repository/functions@sha256:${digit.repeat(64)}`;
 const stack = "rollback";
@@ -20,14 +21,7 @@ describe("millpond rollback, by Pulumi's own history", function () {
   let asked: Record<string, unknown>[];
 
   before(async function () {
-    const missing = await pulumi(["version"]).then(
-      () => undefined,
-      (error: Error) => error.message,
-    );
-    if (missing !== undefined) {
-      process.stderr.write(`skipped: ${missing}\n`);
-      this.skip();
-    }
+    await requirePulumi(this);
     folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
     ssm = createServer(async (request, response) => {
       const { NextToken = "0", ...input } = JSON.parse((await request.toArray()).join(""));

@@ -5,10 +5,9 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect } from "chai";
-import { parse, stringify } from "yaml";
-import { findPulumi, pulumi } from "../../cli/pulumi.ts";
-import { standardPort } from "../../cli/rehearsal/pulumi-stack.ts";
+import { findPulumi } from "../../cli/pulumi.ts";
 import { emulatorOf } from "../s3/fixtures.ts";
+import { rehearseStage, requirePulumi } from "./build.ts";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -23,17 +22,6 @@ async function copyTree(to: string): Promise<void> {
   }
 }
 
-/** Gives a stage the AWS of rehearsals. */
-async function useEmulator(stageFile: string, endpoint: string): Promise<void> {
-  const read = async (file: string) =>
-    parse(await fs.readFile(file, "utf8")) as { config: Record<string, unknown> };
-  const stage = await read(stageFile);
-  const rehearsal = await read(path.join(root, "Pulumi.rehearsal.yaml"));
-  const text = stringify({ ...stage, config: { ...stage.config, ...rehearsal.config } });
-  const { port } = new URL(endpoint);
-  await fs.writeFile(stageFile, text.replaceAll(`:${standardPort}`, `:${port}`));
-}
-
 describe("the repository as a template", function () {
   this.timeout(180_000);
   let folder: string;
@@ -42,14 +30,7 @@ describe("the repository as a template", function () {
   let endpoint: string;
 
   before(async function () {
-    const missing = await pulumi(["version"]).then(
-      () => undefined,
-      (error: Error) => error.message,
-    );
-    if (missing !== undefined) {
-      process.stderr.write(`skipped: ${missing}\n`);
-      this.skip();
-    }
+    await requirePulumi(this);
     ({ endpoint } = await emulatorOf(this));
     folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
     project = path.join(folder, "warehouse");
@@ -88,7 +69,7 @@ describe("the repository as a template", function () {
   it("whose stages have the settings of the files, and which plans the whole stack", async () => {
     await fs.symlink(path.join(root, "node_modules"), path.join(project, "node_modules"));
     await inProject("stack", "init", "dev");
-    await useEmulator(path.join(project, "Pulumi.dev.yaml"), endpoint);
+    await rehearseStage(path.join(project, "Pulumi.dev.yaml"), endpoint);
     await inProject("config", "set", "imageUri", `a/b@sha256:${"0".repeat(64)}`);
     await inProject(
       "config",

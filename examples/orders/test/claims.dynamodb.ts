@@ -1,5 +1,4 @@
 import {
-  CreateTableCommand,
   DeleteItemCommand,
   DescribeTableCommand,
   DynamoDBClient,
@@ -9,6 +8,7 @@ import {
 import { expect } from "chai";
 import { emulatorOf } from "../../../test/s3/fixtures.ts";
 import { ClaimHeld, ClaimLost, Claims } from "../functions/claims.ts";
+import { createClaimTable } from "./claim-table.ts";
 
 describe("Claims, on DynamoDB's protocol", () => {
   const TableName = "claims";
@@ -24,14 +24,7 @@ describe("Claims, on DynamoDB's protocol", () => {
   before(async function () {
     const { endpoint } = await emulatorOf(this);
     client = new DynamoDBClient({ endpoint });
-    await client.send(
-      new CreateTableCommand({
-        TableName,
-        BillingMode: "PAY_PER_REQUEST",
-        KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
-        AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
-      }),
-    );
+    await createClaimTable(client, TableName);
     const { Table } = await client.send(new DescribeTableCommand({ TableName }));
     expect(Table?.TableStatus).to.equal("ACTIVE");
   });

@@ -1,10 +1,11 @@
-import { CreateTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { SNSEvent } from "aws-lambda";
 import { expect } from "chai";
 import { emulatorOf } from "../../../test/s3/fixtures.ts";
 import { Claims } from "../functions/claims.ts";
 import type { Order } from "../functions/order.ts";
 import { createHandler, type Subscriber } from "../functions/subscriber.ts";
+import { createClaimTable } from "./claim-table.ts";
 import { order } from "./order.ts";
 
 describe("createHandler, on DynamoDB's protocol", () => {
@@ -21,14 +22,7 @@ describe("createHandler, on DynamoDB's protocol", () => {
   before(async function () {
     const { endpoint } = await emulatorOf(this);
     client = new DynamoDBClient({ endpoint });
-    await client.send(
-      new CreateTableCommand({
-        TableName,
-        BillingMode: "PAY_PER_REQUEST",
-        KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
-        AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
-      }),
-    );
+    await createClaimTable(client, TableName);
   });
   after(() => client?.destroy());
   beforeEach(function () {
