@@ -32,7 +32,7 @@ import {
   resultSelect,
   unhopefulMarker,
 } from "../query/result-form.ts";
-import { queryFormats } from "../query/result-format.ts";
+import { type QueryFormat, queryFormats } from "../query/result-format.ts";
 import { reviewSql } from "../query/sql-policy.ts";
 import { columnsOf } from "./columns-of.ts";
 import { nameTables } from "./name-tables.ts";
@@ -222,8 +222,9 @@ export async function answer(
   if (!named) await nameTables(connection, request.tables);
   try {
     const source = sourceOf(query);
-    const columns = await resultColumns(connection, source, request);
-    const { rows, bytes } = await writeAnswer(connection, source, columns, request);
+    const known = await knownResult(connection, source, request);
+    const { columns } = known;
+    const { rows, bytes } = await writeAnswer(connection, source, known, request);
     const found = {
       rows,
       bytes,
@@ -243,24 +244,42 @@ interface ResultColumn {
   type: DuckDBType;
 }
 
-/** Columns of queries without parameters, by their SQL and by what is in the files of their tables. */
-const knownColumns = new BoundedMap<string, ResultColumn[]>(500);
+/** What is known of a query's result before it runs. */
+interface KnownResult {
+  columns: ResultColumn[];
+  /** Formats in which its rows were hoped for in vain: the next time they are written exactly at once. */
+  unhopeful: Set<QueryFormat>;
+}
 
-/** What the columns of a query follow from. Undefined where that is too long to keep, or may change as it is read. */
-function columnsKey({ sql, tables }: QueryRequest): string | undefined {
+/** What is known of the results of queries without parameters, by their SQL and by what is in the files of their tables. */
+const knownResults = new BoundedMap<string, KnownResult>(500);
+
+/** What the result of a query follows from. Undefined where that is too long to keep, or may change as it is read. */
+function resultKey({ sql, tables }: QueryRequest): string | undefined {
   const identity = sql.length > longestKept ? undefined : identityOf(tables);
   return identity === undefined ? undefined : `${identity} ${sql}`;
 }
 
-async function resultColumns(
+async function knownResult(
   connection: DuckDBConnection,
   source: string,
   request: QueryRequest,
-): Promise<ResultColumn[]> {
-  const { parameters } = request;
-  const key = Object.keys(parameters).length === 0 ? columnsKey(request) : undefined;
-  const before = key === undefined ? undefined : knownColumns.get(key);
+): Promise<KnownResult> {
+  const key = Object.keys(request.parameters).length === 0 ? resultKey(request) : undefined;
+  const before = key === undefined ? undefined : knownResults.get(key);
   if (before !== undefined) return before;
+  const { columns, lasting } = await resultColumns(connection, source, request);
+  const known = { columns, unhopeful: new Set<QueryFormat>() };
+  if (key !== undefined && lasting) knownResults.set(key, known);
+  return known;
+}
+
+/** @returns `lasting`: whether they hang on no parameter */
+async function resultColumns(
+  connection: DuckDBConnection,
+  source: string,
+  { parameters }: QueryRequest,
+): Promise<{ columns: ResultColumn[]; lasting: boolean }> {
   const query = `SELECT * FROM ${source}`;
   const statement = await prepare(connection, query, parameters);
   try {
@@ -269,15 +288,17 @@ async function resultColumns(
         const name = statement.columnName(index);
         return { name, type: typeAt(statement, index, name) };
       });
-      if (key !== undefined) knownColumns.set(key, columns);
-      return columns;
+      return { columns, lasting: true };
     }
   } finally {
     statement.destroySync();
   }
   // What types it has may hang on what its parameters are.
   const empty = await runWith(connection, `${query} LIMIT 0`, parameters);
-  return empty.columnNames().map((name, index) => ({ name, type: typeAt(empty, index, name) }));
+  const columns = empty
+    .columnNames()
+    .map((name, index) => ({ name, type: typeAt(empty, index, name) }));
+  return { columns, lasting: false };
 }
 
 function typeAt(
@@ -297,7 +318,7 @@ function typeAt(
 async function writeAnswer(
   connection: DuckDBConnection,
   source: string,
-  columns: readonly ResultColumn[],
+  { columns, unhopeful }: KnownResult,
   request: QueryRequest,
 ): Promise<{ rows: number; bytes: number }> {
   const write = async (mode: FormMode) => {
@@ -312,10 +333,13 @@ async function writeAnswer(
     );
     return { rows: result.rowsChanged, bytes };
   };
+  const { format } = request;
+  if (unhopeful.has(format)) return await write("exact");
   try {
     return await write("hopeful");
   } catch (error) {
     if (!messageOf(error).includes(unhopefulMarker)) throw error;
+    unhopeful.add(format);
     return await write("exact");
   }
 }

@@ -447,27 +447,65 @@ describe("Engine", () => {
       ["DOUBLE", "0.5", "Infinity"],
       ["DOUBLE", "0.5", "NaN"],
     ]) {
-      it(`writes ${least} exactly in whichever of three columns of ${type} it is`, async () => {
-        for (const at of [0, 1, 2]) {
-          const row = (its: string | undefined, others: string) =>
-            [0, 1, 2].map((column) => (column === at ? `'${its}'::${type}` : others)).join(", ");
-          const usual = `'${plain}'::${type}`;
-          const values = [row(plain, usual), row(plain, "NULL"), row(least, usual)];
+      for (const width of [3, 20]) {
+        it(`writes ${least} exactly in whichever of ${width} columns of ${type} it is`, async () => {
+          const names = Array.from({ length: width }, (_, column) => `c${column}`);
+          for (const at of [0, 1, width - 1]) {
+            const row = (its: string | undefined, others: string) =>
+              names.map((_, column) => (column === at ? `'${its}'::${type}` : others)).join(", ");
+            const usual = `'${plain}'::${type}`;
+            const values = [row(plain, usual), row(plain, "NULL"), row(least, usual)];
 
-          const { text } = await ask(`FROM (VALUES (${values.join("), (")})) t(a, b, c)`);
+            const { text } = await ask(
+              `FROM (VALUES (${values.join("), (")})) t(${names.join(", ")})`,
+            );
 
-          const other = (its: unknown, others: unknown) =>
-            Object.fromEntries(["a", "b", "c"].map((n, i) => [n, i === at ? its : others]));
-          const lines = text.trimEnd().split("\n");
-          const number = Number(plain);
-          expect(lines.map((line) => JSON.parse(line) as unknown)).to.deep.equal([
-            other(number, number),
-            other(number, null),
-            other(least, number),
-          ]);
-        }
-      });
+            const other = (its: unknown, others: unknown) =>
+              Object.fromEntries(names.map((name, column) => [name, column === at ? its : others]));
+            const lines = text.trimEnd().split("\n");
+            const number = Number(plain);
+            expect(lines.map((line) => JSON.parse(line) as unknown)).to.deep.equal([
+              other(number, number),
+              other(number, null),
+              other(least, number),
+            ]);
+          }
+        });
+      }
     }
+
+    it("writes whatever stands beside such a number as it does without it", async () => {
+      const sql = (number: string) =>
+        `SELECT ${number} AS n, 2::TINYINT AS t, 'a"b' AS s, [1, NULL] AS l, {'x': 0.5::FLOAT, 'y': 'NaN'::DOUBLE} AS o, MAP {'k': 1} AS m, DATE '2024-02-29' AS d, 1.50::DECIMAL(4, 2) AS p, NULL AS z, row(1, 'b') AS r`;
+      const rest = async (number: string) => {
+        const { n: _, ...others } = JSON.parse((await ask(sql(number))).text);
+        return others;
+      };
+
+      expect(await rest("9007199254740992")).to.deep.equal(await rest("7"));
+    });
+
+    it("keeps the type in Parquet of a number that JSON had to write as text", async () => {
+      const wide = Array.from({ length: 20 }, (_, column) => `7::HUGEINT AS c${column}`).join(", ");
+      const sql = `SELECT ${wide}, 9007199254740992::HUGEINT AS n`;
+      for (const _ of [1, 2]) {
+        expect((await ask(sql)).text).to.contain('"n":"9007199254740992"');
+      }
+      await ask(sql, { format: "parquet" });
+      const file = path.join(folder, `answer-${answers}`);
+      const output = path.join(folder, "read");
+
+      await engine.run({
+        kind: "query",
+        sql: "SELECT typeof(n) AS type FROM t",
+        parameters: [],
+        tables: [{ name: "t", files: [{ path: file, id: file }] }],
+        format: "csv",
+        output,
+      });
+
+      expect(await fs.readFile(output, "utf8")).to.equal('type\n"DECIMAL(38,0)"\n');
+    });
 
     // The value as DuckDB's SQL, in JSON, in CSV.
     const forms: [sql: string, json: string, csv: string][] = [
