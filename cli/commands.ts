@@ -5,6 +5,7 @@ export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import("./start.ts")).startCommand(),
   invoke: async () => (await import("./invoke.ts")).invokeCommand(),
   query: async () => (await import("./query.ts")).queryCommand(),
+  tables: async () => (await import("./tables.ts")).tablesCommand(),
   put: async () => (await import("./put.ts")).putCommand(),
   logs: async () => (await import("./logs.ts")).logsCommand(),
   sweep: async () => (await import("./sweep.ts")).sweepCommand(),

@@ -22,6 +22,7 @@ import { awsError } from "./aws-error.ts";
 import type { DeployedStack } from "./deployed-stack.ts";
 import { namedStore } from "./named-store.ts";
 import { progressBar } from "./progress.ts";
+import { rejectionText } from "./rejection-text.ts";
 import { send } from "./request.ts";
 import { eventually, interruption } from "./steps.ts";
 import {
@@ -398,13 +399,7 @@ async function lookFor(
 
 function outcomeText({ file, key, table, bytes, milliseconds, rows, rejection }: Outcome): string {
   const head = `${file} → ${key} (${bytesText(bytes)})`;
-  if (rejection !== null) {
-    const { code, message, expected, line, keptRows } = rejection;
-    const where = line === undefined ? "" : ` in line ${line}`;
-    const kept =
-      keptRows === null ? "" : `\n  ${countText(keptRows, "row")} of its last good version stay`;
-    return `✘ ${head}: rejected${where}: ${message} (${code})\n  expected: ${expected}${kept}`;
-  }
+  if (rejection !== null) return rejectionText(head, rejection);
   if (rows === null || milliseconds === null) return `✔ ${head}`;
   const quoted = reservedWords.has(table) ? `; in SQL its name is written "${table}"` : "";
   return `✔ ${head}: ${countText(rows, "row")} in ${table}, ${secondsText(milliseconds)} after the upload${quoted}`;

@@ -11,10 +11,9 @@ import { bytesText, countText } from "../app/text.ts";
 import { answerTable } from "./answer-table.ts";
 import { firstRows } from "./first-rows.ts";
 import { progressBar } from "./progress.ts";
-import { send } from "./request.ts";
 import { interruption } from "./steps.ts";
 import {
-  askTarget,
+  askWhole,
   noPond,
   type Problem,
   refusal,
@@ -177,34 +176,20 @@ interface Reply {
 
 async function ask(
   target: Target,
-  body: string,
+  json: string,
   format: QueryFormat,
   signal: AbortSignal,
 ): Promise<Reply> {
-  const answer = await askTarget(target, `/query?format=${format}`, {
-    load: { json: body },
+  const { answer, body } = await askWhole(target, `/query?format=${format}`, {
+    load: { json },
     signal,
   });
   const { "x-millpond-rows": rows, "x-millpond-elapsed": elapsed } = answer.headers;
   const found = { rows: String(rows ?? "0"), elapsed: String(elapsed ?? "0") };
-  const { location } = answer.headers;
-  if (answer.statusCode === 303 && location !== undefined) {
-    answer.resume();
-    // It goes to the bucket, which gets no token.
-    const large = await send(location, { signal });
-    if (large.statusCode !== 200) {
-      throw new MillpondError(
-        "no-answer",
-        `the large answer can't be fetched: ${large.statusCode}`,
-      );
-    }
-    return { body: large, ...found, bytes: lengthOf(large), large: true };
-  }
-  if (answer.statusCode === 200) {
-    // Of a page that any server has, no row may come.
-    if (rows === undefined) throw noPond(answer, target);
-    return { body: answer, ...found, bytes: lengthOf(answer), large: false };
-  }
+  const large = body !== answer;
+  // Of a page that any server has, no row may come.
+  if (answer.statusCode === 200 && rows === undefined) throw noPond(answer, target);
+  if (large || answer.statusCode === 200) return { body, ...found, bytes: lengthOf(body), large };
   throw await refusal(answer, target, { "parameters-invalid": howToGive });
 }
 

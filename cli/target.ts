@@ -114,6 +114,26 @@ export async function askTarget(
   });
 }
 
+/**
+ * The same, and of what is too large to go back by itself what waits in the bucket.
+ * @returns the pond's answer, and what holds its body
+ * @throws MillpondError `no-answer`
+ */
+export async function askWhole(
+  target: Target,
+  route: string,
+  options: { load?: Load; signal?: AbortSignal } = {},
+): Promise<{ answer: IncomingMessage; body: IncomingMessage }> {
+  const answer = await askTarget(target, route, options);
+  const { location } = answer.headers;
+  if (answer.statusCode !== 303 || location === undefined) return { answer, body: answer };
+  answer.resume();
+  // It goes to the bucket, which gets no token.
+  const body = await send(location, { signal: options.signal });
+  if (body.statusCode === 200) return { answer, body };
+  throw new MillpondError("no-answer", `the large answer can't be fetched: ${body.statusCode}`);
+}
+
 /** Why there is no answer, in one line. */
 function reasonOf(error: unknown): string {
   // OpenSSL tells of its own files.

@@ -1,0 +1,87 @@
+import { Command } from "commander";
+import { prefixes } from "../app/contract.ts";
+import type { TableDetails, TableSummary } from "../app/lake/reports.ts";
+import { bytesText, countText, numberText, withoutControls } from "../app/text.ts";
+import { rejectionText } from "./rejection-text.ts";
+import { interruption } from "./steps.ts";
+import {
+  askWhole,
+  jsonOf,
+  refusal,
+  type TargetOptions,
+  targetOf,
+  targetOptions,
+} from "./target.ts";
+import { columnsText } from "./text.ts";
+
+interface TablesOptions extends TargetOptions {
+  json: boolean;
+}
+
+export function tablesCommand(): Command {
+  return new Command("tables")
+    .description("what tables a pond has; of one, its columns and what was rejected")
+    .argument("[table]", "one table")
+    .addOption(targetOptions.stack())
+    .addOption(targetOptions.url())
+    .addOption(targetOptions.token())
+    .option("--json", "the pond's own answer, as GET /tables gives it", false)
+    .addHelpText(
+      "after",
+      `
+Exit code: 0 shown; 1 refused, failed, or no such table; 2 the call is wrong;
+130 interrupted.`,
+    )
+    .action(async (table: string | undefined, { json, ...options }: TablesOptions) => {
+      const stopped = interruption();
+      const target = await targetOf(options);
+      const route = table === undefined ? "/tables" : `/tables/${encodeURIComponent(table)}`;
+      const { answer, body } = await askWhole(target, route, { signal: stopped });
+      if (body === answer && answer.statusCode !== 200) {
+        throw await refusal(answer, target, { "not-found": () => noTable(table) });
+      }
+      const said = await jsonOf<Lists | TableDetails>(body, target);
+      process.stdout.write(`${json ? JSON.stringify(said) : textOf(said)}\n`);
+    });
+}
+
+interface Lists {
+  tables: TableSummary[];
+}
+
+function noTable(table: string | undefined): string {
+  return `there is no table ${table}: npm run tables lists them`;
+}
+
+function textOf(said: Lists | TableDetails): string {
+  return "tables" in said ? listText(said.tables) : tableText(said);
+}
+
+function listText(tables: readonly TableSummary[]): string {
+  if (tables.length === 0) return "no tables yet: npm run put -- <file> makes one";
+  const rows = tables.map(({ name, rows, files, bytes, columns, rejected }) => [
+    withoutControls(name),
+    numberText(rows),
+    numberText(files),
+    bytesText(bytes),
+    columns === null ? "unreadable" : numberText(columns.length),
+    numberText(rejected),
+  ]);
+  return columnsText([["table", "rows", "files", "size", "columns", "rejected"], ...rows]);
+}
+
+function tableText({ name, rows, files, bytes, columns, rejections }: TableDetails): string {
+  const head = `${name}: ${countText(rows, "row")} in ${countText(files, "file")}, ${bytesText(bytes)}`;
+  const known =
+    columns === null
+      ? [`  a file under ${prefixes.lake}${name}/ that somebody else put there can't be read`]
+      : columnList(columns);
+  const rejected = rejections.map((one) => rejectionText(withoutControls(one.source.key), one));
+  return [head, ...known, ...rejected].join("\n");
+}
+
+function columnList(columns: NonNullable<TableSummary["columns"]>): string[] {
+  const names = columns.map(({ name }) => withoutControls(name));
+  const width = Math.max(0, ...names.map(({ length }) => length));
+  return columns.map(({ type }, at) => `  ${names[at]?.padEnd(width)}  ${type}`);
+}

@@ -1,0 +1,84 @@
+import fs from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { expect } from "chai";
+import { environmentNames } from "../../app/contract.ts";
+import { readSettings } from "../../app/environment.ts";
+import { ingest } from "../../app/flow/ingest.ts";
+import { createLogger } from "../../app/logger.ts";
+import { openPond, type Pond } from "../../app/pond.ts";
+import { type LocalServer, serveLocal } from "../../cli/local-server.ts";
+import { runCli } from "../run-cli.ts";
+
+describe("millpond tables", () => {
+  let folder: string;
+  let pond: Pond;
+  let server: LocalServer;
+
+  before(async () => {
+    folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
+    const settings = readSettings({
+      [environmentNames.store]: folder,
+      [environmentNames.auth]: "none",
+    });
+    const logger = createLogger({ environment: { LOG_LEVEL: "fatal" } });
+    pond = await openPond(settings, logger);
+    server = await serveLocal(pond, { host: "127.0.0.1", port: 0, names: [], stallMs: 60_000 });
+  });
+  after(async () => {
+    await server.close();
+    await pond.close();
+    await fs.rm(folder, { recursive: true });
+  });
+
+  const tables = async (...args: string[]) =>
+    await runCli(["tables", "--url", server.url, ...args]);
+  const drop = async (name: string, text: string) => {
+    await fs.mkdir(path.join(folder, "inbox"), { recursive: true });
+    await fs.writeFile(path.join(folder, "inbox", name), text);
+    await ingest(pond.ingest, `inbox/${name}`);
+  };
+
+  it("says how to make the first one", async () => {
+    expect(await tables()).to.include({
+      code: 0,
+      stdout: "no tables yet: npm run put -- <file> makes one\n",
+    });
+  });
+
+  it("lists them, and shows one", async () => {
+    await drop("people.csv", "id,name\n1,Ann\n2,\n");
+    await drop("odd.csv", 'id,"na\u001bme"\n1,"x\n');
+    const list = await tables();
+    const one = await tables("people");
+    const odd = await tables("odd");
+
+    expect(list).to.include({ code: 0, stderr: "" });
+    expect(list.stdout).to.match(
+      /^table +rows +files +size +columns +rejected\nodd +0 +0 +0 B +0 +1\npeople +2 +1 +\d+ B +2 +0\n$/,
+    );
+    expect(one.stdout).to.match(
+      /^people: 2 rows in 1 file, \d+ B\n {2}id {4}BIGINT\n {2}name {2}VARCHAR\n$/,
+    );
+    expect(odd.stdout).to.match(
+      /^odd: 0 rows in 0 files, 0 B\n✘ inbox\/odd\.csv: rejected.* \([a-z-]+\)\n {2}expected: .+\n$/s,
+    );
+  });
+
+  it("gives scripts the pond's own answer", async () => {
+    const all = JSON.parse((await tables("--json")).stdout) as { tables: { name: string }[] };
+    const one = JSON.parse((await tables("people", "--json")).stdout) as { rows: number };
+
+    expect(all.tables.map(({ name }) => name)).to.deep.equal(["odd", "people"]);
+    expect(one.rows).to.equal(2);
+  });
+
+  it("fails for a table that is not there", async () => {
+    const { code, stdout, stderr } = await tables("peple");
+
+    expect({ code, stdout }).to.deep.equal({ code: 1, stdout: "" });
+    expect(stderr).to.equal(
+      "error: there is no table peple: npm run tables lists them (not-found)\n",
+    );
+  });
+});
