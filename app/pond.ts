@@ -3,7 +3,7 @@ import path from "node:path";
 import type { Hono } from "hono";
 import { environmentNames, prefixes, secretNames } from "./contract.ts";
 import { before } from "./deadline.ts";
-import { Engine, type EngineBucket } from "./engine/engine.ts";
+import { Engine, type EngineBucket, type EngineEvent } from "./engine/engine.ts";
 import type { Settings, StoreLocation } from "./environment.ts";
 import { MillpondError } from "./errors.ts";
 import { Catalog } from "./flow/catalog.ts";
@@ -70,58 +70,20 @@ export async function openPond(
   { tokens: given, page }: PondOptions = {},
 ): Promise<Pond> {
   const workspace = openWorkspace(settings.scratch);
-  const folders = Object.fromEntries(
-    (["ingest", "sweep", "answers", "copies", "spill"] as const).map((name) => {
-      const folder = path.join(workspace.path, name);
-      fs.mkdirSync(folder);
-      return [name, `${folder}/`];
-    }),
-  ) as Record<"ingest" | "sweep" | "answers" | "copies" | "spill", string>;
+  const folders = makeFolders(workspace.path);
   const { store, bucket, remote, large, door } = await openStore(settings, workspace.path);
-
-  // Two engines, so that neither may touch what the other needs: the one that reads strangers' files sees no table,
-  // and no network; the one that runs strangers' SQL no inbox.
-  const copiesMiB = Math.floor(settings.diskMiB / 4);
-  const engine = (
-    name: string,
-    allowedDirectories: string[],
-    memoryMiB: number,
-    { from, processMiB }: { from?: EngineBucket | undefined; processMiB?: number } = {},
-  ) =>
-    new Engine({
-      allowedDirectories,
-      temporaryDirectory: path.join(folders.spill, name),
-      memoryMiB,
-      // What it spills and the copies are on one disk.
-      diskMiB: settings.diskMiB - (from === undefined ? 0 : copiesMiB),
-      threads: settings.threads,
-      bucket: from,
-      ...(processMiB === undefined ? {} : { processMiB }),
-      onEvent: ({ kind, ...facts }) =>
-        logger.log(kind === "started" ? "debug" : "warn", `engine ${kind}`, {
-          engine: name,
-          ...facts,
-        }),
-    });
-  const lake = store.locatePrefix(prefixes.lake);
-  const ingestEngine = engine(
-    "ingest",
-    [folders.ingest],
-    Math.max(64, Math.floor(settings.memoryMiB * 0.75) - aroundMiB),
-  );
-  const queryMiB = Math.max(64, Math.floor((settings.memoryMiB - 2 * aroundMiB) / queryExcess));
-  const queryEngine = engine("query", [lake, folders.answers, folders.copies], queryMiB, {
-    from: remote,
-    // Strangers' SQL can build what DuckDB does not count.
-    processMiB: settings.memoryMiB,
+  const engines = enginesOf(settings, logger, {
+    folders,
+    lake: store.locatePrefix(prefixes.lake),
+    remote,
   });
 
   // In a folder they are second names, whatever the size: only what was replaced since takes room.
   const copies = new PinnedCopies(store, folders.copies, {
     objectBytes: remote === undefined ? Number.POSITIVE_INFINITY : largestCopyBytes,
-    totalBytes: copiesMiB * mebibyte,
+    totalBytes: copiesMiB(settings) * mebibyte,
   });
-  const catalog = new Catalog(store, queryEngine, copies);
+  const catalog = new Catalog(store, engines.query, copies);
   const guard = await guardFrom(settings, given);
 
   return {
@@ -130,7 +92,7 @@ export async function openPond(
     bucket,
     ingest: {
       store,
-      engine: ingestEngine,
+      engine: engines.ingest,
       workspace: folders.ingest,
       mirrorDeletes: settings.mirrorDeletes,
       limits: {
@@ -149,7 +111,7 @@ export async function openPond(
     catalog,
     http: createHttpApp({
       catalog,
-      engine: queryEngine,
+      engine: engines.query,
       saved: new SavedQueries(settings.queries),
       workspace: folders.answers,
       logger,
@@ -171,19 +133,75 @@ export async function openPond(
         : (await import("./events/sns-topic.ts")).topicPublisher(settings.topic),
     warm: {
       ingest: async () => {
-        await Promise.allSettled([before(Date.now() + warmMs, ingestEngine.start())]);
+        await Promise.allSettled([before(Date.now() + warmMs, engines.ingest.start())]);
       },
       query: async () => {
-        const parts: Promise<unknown>[] = [queryEngine.start()];
+        const parts: Promise<unknown>[] = [engines.query.start()];
         if (guard.kind === "token") parts.push(guard.tokens());
         await Promise.allSettled(parts.map((part) => before(Date.now() + warmMs, part)));
       },
     },
     close: async () => {
-      await Promise.all([ingestEngine.close(), queryEngine.close()]);
+      await Promise.all([engines.ingest.close(), engines.query.close()]);
       await store.close();
       workspace.remove();
     },
+  };
+}
+
+type Folders = Readonly<Record<(typeof folderNames)[number], string>>;
+const folderNames = ["ingest", "sweep", "answers", "copies", "spill"] as const;
+
+function makeFolders(root: string): Folders {
+  const made = folderNames.map((name) => {
+    const folder = path.join(root, name);
+    fs.mkdirSync(folder);
+    return [name, `${folder}/`];
+  });
+  return Object.fromEntries(made) as Record<(typeof folderNames)[number], string>;
+}
+
+/** Of the disk, what copies of a bucket's objects may have. */
+function copiesMiB({ diskMiB }: Settings): number {
+  return Math.floor(diskMiB / 4);
+}
+
+/**
+ * Two engines, so that neither may touch what the other needs: the one that reads strangers' files sees no table, and no
+ * network; the one that runs strangers' SQL no inbox.
+ */
+function enginesOf(
+  settings: Settings,
+  logger: Logger,
+  { folders, lake, remote }: { folders: Folders; lake: string; remote: EngineBucket | undefined },
+): Readonly<Record<"ingest" | "query", Engine>> {
+  const { memoryMiB, diskMiB, threads } = settings;
+  const common = (name: string) => ({
+    temporaryDirectory: path.join(folders.spill, name),
+    threads,
+    onEvent: ({ kind, ...facts }: EngineEvent) =>
+      logger.log(kind === "started" ? "debug" : "warn", `engine ${kind}`, {
+        engine: name,
+        ...facts,
+      }),
+  });
+  return {
+    ingest: new Engine({
+      ...common("ingest"),
+      allowedDirectories: [folders.ingest],
+      memoryMiB: Math.max(64, Math.floor(memoryMiB * 0.75) - aroundMiB),
+      diskMiB,
+    }),
+    query: new Engine({
+      ...common("query"),
+      allowedDirectories: [lake, folders.answers, folders.copies],
+      memoryMiB: Math.max(64, Math.floor((memoryMiB - 2 * aroundMiB) / queryExcess)),
+      // What it spills and the copies are on one disk.
+      diskMiB: diskMiB - (remote === undefined ? 0 : copiesMiB(settings)),
+      bucket: remote,
+      // Strangers' SQL can build what DuckDB does not count.
+      processMiB: memoryMiB,
+    }),
   };
 }
 

@@ -1,6 +1,6 @@
 import pLimit from "p-limit";
 import { prefixes } from "../contract.ts";
-import type { Candidate } from "../engine/listings.ts";
+import type { Candidate, Listings } from "../engine/listings.ts";
 import { decide } from "../lake/decide.ts";
 import { outputKey, rejectionKey } from "../lake/derived-key.ts";
 import { decodeOutputMetadata } from "../lake/output-metadata.ts";
@@ -94,18 +94,27 @@ const progressEvery = 1000;
  * finds; what is stale is then announced like any other change.
  */
 export async function findStale(
-  { store, workspace, mirrorDeletes, ownTimes }: SweepParts,
-  {
-    all = false,
-    force = false,
-    spotChecks = spotChecksByDefault,
-    onStale,
-    onProgress,
-  }: SweepOptions = {},
+  parts: SweepParts,
+  options: SweepOptions = {},
 ): Promise<SweepCounts> {
   // DuckDB is not what a process of another function waits for at its start.
   const { Listings } = await import("../engine/listings.ts");
-  const counts: SweepCounts = {
+  const listings = await Listings.open({ workspace: parts.workspace });
+  try {
+    const sweep = new Sweep(parts, options, listings);
+    await sweep.list();
+    await sweep.look();
+    return sweep.counts;
+  } finally {
+    await listings.close();
+  }
+}
+
+type Why = keyof SweepCounts["stale"];
+
+/** One sweep: first everything is listed, then what the lists leave in doubt is looked at. */
+class Sweep {
+  readonly counts: SweepCounts = {
     sources: 0,
     outputs: 0,
     rejections: 0,
@@ -113,22 +122,65 @@ export async function findStale(
     stale: { missing: 0, outdated: 0, gone: 0 },
     spared: 0,
   };
-  const count = (what: "sources" | "outputs" | "rejections") => {
-    counts[what] += 1;
-    if (counts[what] % progressEvery === 0) onProgress?.(counts, progress);
-  };
-  const progress: SweepProgress = { done: 0, of: undefined };
-  const limit = pLimit(requestsAtOnce);
-  const tell = async (why: keyof SweepCounts["stale"], key: string) => {
-    counts.stale[why] += 1;
-    await onStale?.(key);
-  };
+  readonly #parts: SweepParts;
+  readonly #options: SweepOptions;
+  readonly #listings: Listings;
+  readonly #progress: SweepProgress = { done: 0, of: undefined };
+  readonly #limit = pLimit(requestsAtOnce);
 
-  const look = async ({ key, etag, hasOutput, hasRejection }: Candidate) => {
-    if (!hasOutput && !hasRejection) return await tell("missing", key);
-    counts.looked += 1;
+  constructor(parts: SweepParts, options: SweepOptions, listings: Listings) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#listings = listings;
+  }
+
+  /** Sources last: an output that is made meanwhile is looked for once more, and none is missed. */
+  async list(): Promise<void> {
+    const { store } = this.#parts;
+    for await (const { key } of store.list(prefixes.rejected)) {
+      this.#listings.addRejection(key);
+      this.#count("rejections");
+    }
+    for await (const { key, lastModified } of store.list(prefixes.lake)) {
+      this.#listings.addOutput(key, lastModified);
+      this.#count("outputs");
+    }
+    for await (const source of store.list(prefixes.inbox)) {
+      const parsed = parseSourceKey(source.key);
+      if (parsed.kind === "ignored") continue;
+      this.#listings.addSource({
+        ...source,
+        output: parsed.kind === "source" ? outputKey(source.key, parsed.table) : undefined,
+        rejection: rejectionKey(source.key, parsed.table),
+      });
+      this.#count("sources");
+    }
+    this.#listings.listed();
+  }
+
+  async look(): Promise<void> {
+    const { all = false, spotChecks = spotChecksByDefault } = this.#options;
+    const clearlyMs = this.#parts.ownTimes && !all ? clearlyNewerMs : undefined;
+    const candidates = await this.#listings.countCandidates(clearlyMs);
+    const outputs = this.#parts.mirrorDeletes ? await this.#listings.countOrphans("output") : 0;
+    const rejections = await this.#listings.countOrphans("rejection");
+    const checks = Math.min(spotChecks, this.counts.sources - candidates);
+    this.#progress.of = candidates + checks + outputs + rejections;
+    await this.#each(this.#listings.candidates(clearlyMs), (one) => this.#lookAtSource(one));
+    await this.#each(this.#listings.others(clearlyMs, spotChecks), (one) =>
+      this.#lookAtSource(one),
+    );
+    // Before anything is said of what is gone: whoever hears of a record deletes the rows beside it.
+    if (this.#parts.mirrorDeletes) await this.#lookAtLostOutputs(outputs);
+    await this.#each(this.#listings.orphans("rejection"), (one) => this.#lookAtLostRecord(one));
+  }
+
+  async #lookAtSource({ key, etag, hasOutput, hasRejection }: Candidate): Promise<void> {
+    if (!hasOutput && !hasRejection) return await this.#tell("missing", key);
+    this.counts.looked += 1;
     const parsed = parseSourceKey(key);
     if (parsed.kind === "ignored") return;
+    const { store, mirrorDeletes } = this.#parts;
     const [output, rejection] = await Promise.all([
       hasOutput && parsed.kind === "source" ? store.head(outputKey(key, parsed.table)) : undefined,
       hasRejection ? store.read(rejectionKey(key, parsed.table)) : undefined,
@@ -137,96 +189,77 @@ export async function findStale(
       sourceState({ key: parsed, source: { etag }, output, rejection, mirrorDeletes }),
     );
     const stale = decision.kind !== "done" || decision.clearRejection;
-    if (stale) await tell("outdated", key);
-  };
+    if (stale) await this.#tell("outdated", key);
+  }
+
+  /** @param lost outputs that may have lost their sources */
+  async #lookAtLostOutputs(lost: number): Promise<void> {
+    const most = this.#options.force
+      ? Number.POSITIVE_INFINITY
+      : mostThatMayGo(this.counts.sources, this.counts.outputs - lost);
+    /** Whether so many may be gone: then nothing is said of any until that is known. */
+    const doubtful = lost > most;
+    const gone: string[] = [];
+    let foreign = 0;
+    await this.#each(this.#listings.orphans("output"), async (made) => {
+      if (gone.length > most) return;
+      const key = await this.#sourceOf(made);
+      if (key === undefined) foreign += 1;
+      else if (doubtful) gone.push(key);
+      else await this.#tell("gone", key);
+    });
+    if (gone.length > most) this.counts.spared = lost - foreign;
+    else await Promise.all(gone.map((key) => this.#limit(() => this.#tell("gone", key))));
+  }
+
   /** Undefined for what somebody moved or put there themselves: it has no source that could be gone. */
-  const sourceOf = async (made: string) => {
-    counts.looked += 1;
-    const key = decodeOutputMetadata((await store.head(made))?.metadata ?? {})?.sourceKey;
+  async #sourceOf(made: string): Promise<string | undefined> {
+    this.counts.looked += 1;
+    const head = await this.#parts.store.head(made);
+    const key = decodeOutputMetadata(head?.metadata ?? {})?.sourceKey;
     const parsed = parseSourceKey(key ?? "");
     return parsed.kind === "source" && outputKey(key as string, parsed.table) === made
       ? key
       : undefined;
-  };
-  const each = async <T>(pieces: AsyncIterable<T[]>, work: (one: T) => Promise<void>) => {
-    for await (const piece of pieces) {
-      const done = async (one: T) => {
-        await work(one);
-        progress.done += 1;
-        onProgress?.(counts, progress);
-      };
-      await Promise.all(piece.map((one) => limit(() => done(one))));
-    }
-  };
-
-  const listings = await Listings.open({ workspace });
-  try {
-    // Sources last: an output that is made meanwhile is looked for once more, and none is missed.
-    for await (const { key } of store.list(prefixes.rejected)) {
-      listings.addRejection(key);
-      count("rejections");
-    }
-    for await (const { key, lastModified } of store.list(prefixes.lake)) {
-      listings.addOutput(key, lastModified);
-      count("outputs");
-    }
-    for await (const source of store.list(prefixes.inbox)) {
-      const parsed = parseSourceKey(source.key);
-      if (parsed.kind === "ignored") continue;
-      listings.addSource({
-        ...source,
-        output: parsed.kind === "source" ? outputKey(source.key, parsed.table) : undefined,
-        rejection: rejectionKey(source.key, parsed.table),
-      });
-      count("sources");
-    }
-    listings.listed();
-
-    const clearlyMs = ownTimes && !all ? clearlyNewerMs : undefined;
-    const candidates = await listings.countCandidates(clearlyMs);
-    const orphans = {
-      output: mirrorDeletes ? await listings.countOrphans("output") : 0,
-      rejection: await listings.countOrphans("rejection"),
-    };
-    const checks = Math.min(spotChecks, counts.sources - candidates);
-    progress.of = candidates + checks + orphans.output + orphans.rejection;
-    await each(listings.candidates(clearlyMs), look);
-    await each(listings.others(clearlyMs, spotChecks), look);
-
-    // Before anything is said of what is gone: whoever hears of a record deletes the rows beside it.
-    const most = force
-      ? Number.POSITIVE_INFINITY
-      : mostThatMayGo(counts.sources, counts.outputs - orphans.output);
-    /** Whether so many may be gone: then nothing is said of any until that is known. */
-    const doubtful = orphans.output > most;
-    const gone: string[] = [];
-    if (mirrorDeletes) {
-      let foreign = 0;
-      await each(listings.orphans("output"), async (made) => {
-        if (gone.length > most) return;
-        const key = await sourceOf(made);
-        if (key === undefined) foreign += 1;
-        else if (doubtful) gone.push(key);
-        else await tell("gone", key);
-      });
-      if (gone.length > most) counts.spared = orphans.output - foreign;
-      else await Promise.all(gone.map((key) => limit(() => tell("gone", key))));
-    }
-    await each(listings.orphans("rejection"), async (rejected) => {
-      counts.looked += 1;
-      const key = parseRejection((await store.read(rejected))?.text ?? "")?.source.key;
-      if (key === undefined) return;
-      const parsed = parseSourceKey(key);
-      // A record that somebody moved would be told of for ever: nobody finds it where it lies.
-      if (parsed.kind === "ignored" || rejectionKey(key, parsed.table) !== rejected) return;
-      const spared = counts.spared > 0 && parsed.kind === "source";
-      if (spared && (await store.head(outputKey(key, parsed.table))) !== undefined) return;
-      await tell("gone", key);
-    });
-  } finally {
-    await listings.close();
   }
-  return counts;
+
+  async #lookAtLostRecord(rejected: string): Promise<void> {
+    const { store } = this.#parts;
+    this.counts.looked += 1;
+    const key = parseRejection((await store.read(rejected))?.text ?? "")?.source.key;
+    if (key === undefined) return;
+    const parsed = parseSourceKey(key);
+    // A record that somebody moved would be told of for ever: nobody finds it where it lies.
+    if (parsed.kind === "ignored" || rejectionKey(key, parsed.table) !== rejected) return;
+    const spared = this.counts.spared > 0 && parsed.kind === "source";
+    if (spared && (await store.head(outputKey(key, parsed.table))) !== undefined) return;
+    await this.#tell("gone", key);
+  }
+
+  #count(what: "sources" | "outputs" | "rejections"): void {
+    this.counts[what] += 1;
+    if (this.counts[what] % progressEvery === 0) this.#report();
+  }
+
+  #report(): void {
+    this.#options.onProgress?.(this.counts, this.#progress);
+  }
+
+  async #tell(why: Why, key: string): Promise<void> {
+    this.counts.stale[why] += 1;
+    await this.#options.onStale?.(key);
+  }
+
+  async #each<T>(pieces: AsyncIterable<T[]>, work: (one: T) => Promise<void>): Promise<void> {
+    const done = async (one: T) => {
+      await work(one);
+      this.#progress.done += 1;
+      this.#report();
+    };
+    for await (const piece of pieces) {
+      await Promise.all(piece.map((one) => this.#limit(() => done(one))));
+    }
+  }
 }
 
 /** Outputs whose source may be gone, at most, for their rows to go, too. @param joined outputs whose source is there */
