@@ -2,7 +2,6 @@ import "uplot/dist/uPlot.min.css";
 import "./style.css";
 import { render } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import type { RejectionRecord } from "../../app/lake/rejection.ts";
 import type { TableSummary } from "../../app/lake/reports.ts";
 import { countText, numberText } from "../../app/text.ts";
 import { Answer } from "./answer.tsx";
@@ -13,19 +12,16 @@ import {
   type Problem,
   problemOf,
   type Result,
-  rejections,
-  type SavedList,
-  savedQueries,
   token,
 } from "./api.ts";
 import { createEditor, type Editor } from "./editor.ts";
+import { Lake } from "./lake.tsx";
 import { type ChartChoice, readLink, sameAsked, writeLink } from "./link.ts";
 import { useMedia } from "./media.ts";
-import { SavedForm } from "./saved-form.tsx";
 import { browser, tab } from "./stored.ts";
-import { Freshness, Rejected, Tables } from "./tables.tsx";
+import { Freshness, Rejected } from "./tables.tsx";
 import { TokenForm } from "./token-form.tsx";
-import { Upload } from "./upload.tsx";
+import { useLake } from "./use-lake.ts";
 
 const historyKey = "millpond-history";
 /** What this tab has run, as links. */
@@ -41,11 +37,6 @@ type Outcome =
 
 function App() {
   const [asksToken, setAsksToken] = useState(false);
-  const [tables, setTables] = useState<TableSummary[] | undefined>();
-  /** Why something is not known, or no longer. */
-  const [lost, setLost] = useState<Record<string, string>>({});
-  const [saved, setSaved] = useState<SavedList>({ queries: [], broken: [] });
-  const [rejected, setRejected] = useState<RejectionRecord[]>([]);
   const [outcome, setOutcome] = useState<Outcome>({ kind: "none" });
   /** What the last link asked for, and the same for as long as nobody has run it. */
   const [followed, setFollowed] = useState<Asked | undefined>();
@@ -62,6 +53,9 @@ function App() {
     token.clear();
     setAsksToken(true);
   }, []);
+  const complete = useCallback((found: TableSummary[]) => editor.current?.complete(found), []);
+  const known = useLake(askToken, complete);
+  const { tables, rejected, load } = known;
 
   const failed = useCallback(
     (error: unknown) => {
@@ -72,28 +66,6 @@ function App() {
     },
     [askToken],
   );
-
-  const load = useCallback(async () => {
-    // What somebody reads stays, and what was found before: nobody asked for this.
-    const look = async <T,>(what: string, asking: Promise<T>, take: (found: T) => void) => {
-      try {
-        take(await asking);
-        setLost(({ [what]: _, ...others }) => others);
-      } catch (error) {
-        const { status, message } = problemOf(error);
-        if (status === 401) askToken();
-        else setLost((before) => ({ ...before, [what]: message }));
-      }
-    };
-    await Promise.all([
-      look("the tables", listTables(), (found) => {
-        setTables(found);
-        editor.current?.complete(found);
-      }),
-      look("the saved queries", savedQueries(), setSaved),
-      look("the rejected files", rejections(), setRejected),
-    ]);
-  }, [askToken]);
 
   const run = useCallback(
     async (asked: Asked) => {
@@ -206,59 +178,16 @@ function App() {
   };
 
   const lake = (
-    <nav key="lake" aria-label="lake">
-      <h2>Tables</h2>
-      {Object.keys(lost).length > 0 && (
-        <div class="bad" role="alert">
-          {Object.entries(lost).map(([what, why]) => (
-            <div key={what}>{`${what} can't be listed: ${why}`}</div>
-          ))}
-        </div>
-      )}
-      {tables === undefined ? (
-        <p class="quiet" role="status">
-          {lost["the tables"] === undefined && !asksToken && "looking …"}
-        </p>
-      ) : (
-        <Tables tables={tables} insert={insert} />
-      )}
-      <Upload
-        tables={tables ?? []}
-        arrived={() => void load()}
-        closed={asksToken}
-        askToken={askToken}
-      />
-      {saved.queries.length + saved.broken.length > 0 && (
-        <>
-          <h2>Saved queries</h2>
-          {saved.queries.map((query) => (
-            <SavedForm
-              key={query.name}
-              query={query}
-              given={followed?.saved === query.name ? followed.values : undefined}
-              run={(asked) => void run(asked)}
-            />
-          ))}
-          {saved.broken.map(({ name, problem }) => (
-            <p key={name} class="bad">{`${name} can't be read: ${problem}`}</p>
-          ))}
-        </>
-      )}
-      {past.length > 0 && (
-        <details class="past">
-          <summary>History</summary>
-          <ol>
-            {past.map((sql) => (
-              <li key={sql}>
-                <button type="button" onClick={() => insert(sql)}>
-                  {sql}
-                </button>
-              </li>
-            ))}
-          </ol>
-        </details>
-      )}
-    </nav>
+    <Lake
+      key="lake"
+      known={known}
+      closed={asksToken}
+      followed={followed}
+      past={past}
+      insert={insert}
+      run={run}
+      askToken={askToken}
+    />
   );
   const asking = (
     <main key="asking">
