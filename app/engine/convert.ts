@@ -18,7 +18,7 @@ import { relateCsv } from "./relate-csv.ts";
 import { relateJson } from "./relate-json.ts";
 import { relateParquet } from "./relate-parquet.ts";
 import { type Column, type Relation, sampleRows, settled } from "./relation.ts";
-import { checkPacking, hasAtMost } from "./unpack.ts";
+import { checkPacking, hasAtMost, lineOfNth } from "./unpack.ts";
 
 /** Columns whose types one scan tries: DuckDB plans longer than it scans where there are many more. */
 const columnsPerScan = 8;
@@ -42,7 +42,7 @@ export async function convert(
     if (written.status === "rejected") throw written.reason;
     return { rows: written.value };
   } catch (error) {
-    throw asSourceError(error, request);
+    throw await withLine(asSourceError(error, request), request);
   }
 }
 
@@ -97,6 +97,14 @@ function asSourceError(error: unknown, { format, source }: ConvertRequest): unkn
   if (sourceErrors.test(message) || broken)
     return new SourceError(reasonFrom(message, format, source));
   return error;
+}
+
+/** Of JSON, with the line as an editor counts it. */
+async function withLine(error: unknown, request: ConvertRequest): Promise<unknown> {
+  if (!(error instanceof SourceError)) return error;
+  const { code, line } = error.reason;
+  if (code !== "malformed-json" || line === undefined) return error;
+  return new SourceError({ ...error.reason, line: await lineOfNth(request, line) });
 }
 
 function relate(connection: DuckDBConnection, request: ConvertRequest): Promise<Relation> {

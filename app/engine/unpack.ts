@@ -81,21 +81,57 @@ function readFirstBytes(file: string): Buffer {
 async function unpackFirstBytes(file: string, compression: Compression): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
+  for await (const chunk of unpacked(file, compression)) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length >= headBytes) break;
+  }
+  return Buffer.concat(chunks);
+}
+
+/** A source's bytes, as far as somebody reads them. @throws SourceError where they can't be unpacked */
+async function* unpacked(file: string, compression: Compression): AsyncGenerator<Buffer> {
   const raw = fs.createReadStream(file);
-  const unpacked = raw.pipe(unpacker(compression));
-  raw.on("error", (error) => unpacked.destroy(error));
+  const chunks = compression === "none" ? raw : raw.pipe(unpacker(compression));
+  raw.on("error", (error) => chunks.destroy(error));
   try {
-    for await (const chunk of unpacked) {
-      chunks.push(chunk as Buffer);
-      length += (chunk as Buffer).length;
-      if (length >= headBytes) break;
-    }
+    for await (const chunk of chunks) yield chunk as Buffer;
   } catch (error) {
     throw unpackError(error, compression);
   } finally {
     raw.destroy();
   }
-  return Buffer.concat(chunks);
+}
+
+const newline = 0x0a;
+/** Tab, carriage return, blank. */
+const blanks = new Set([0x09, 0x0d, 0x20]);
+
+/**
+ * The line of a source that is its nth one with anything in it, both from 1: DuckDB's JSON reader counts no blank ones.
+ * @returns `nth` itself where there are fewer
+ * @throws SourceError where it can't be unpacked
+ */
+export async function lineOfNth(
+  { source, compression }: ConvertRequest,
+  nth: number,
+): Promise<number> {
+  let line = 1;
+  let full = 0;
+  let blank = true;
+  for await (const chunk of unpacked(source, compression)) {
+    for (const byte of chunk) {
+      if (byte === newline) {
+        line += 1;
+        blank = true;
+      } else if (blank && !blanks.has(byte)) {
+        blank = false;
+        full += 1;
+        if (full === nth) return line;
+      }
+    }
+  }
+  return nth;
 }
 
 export const byteOrderMark = "\uFEFF";
