@@ -275,11 +275,11 @@ function sayTables(
   say("");
   say(
     columnsText([
-      ["table", "files", "rows", "Parquet", "rejected"],
+      ["table", "rows", "files", "size", "rejected"],
       ...tables.map((t) => [
         t.name,
-        numberText(t.files),
         numberText(t.rows),
+        numberText(t.files),
         bytesText(t.bytes),
         numberText(t.rejected),
       ]),

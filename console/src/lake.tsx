@@ -22,7 +22,7 @@ interface LakeProps {
 export function Lake({ known, closed, followed, past, insert, run, askToken }: LakeProps) {
   const { tables, saved, lost, load } = known;
   return (
-    <nav aria-label="lake">
+    <nav aria-label="tables">
       <h2>Tables</h2>
       {Object.keys(lost).length > 0 && (
         <div class="bad" role="alert">

@@ -276,6 +276,7 @@ interface Account {
 /** Emulators of AWS, each beside a clone whose stacks go there, with an image that is built once. */
 async function openAccounts(context: Mocha.Context) {
   await openClone(context);
+  await run("aws", ["--version"]).catch(() => skip(context, "there is no AWS CLI on this machine"));
   const imageId = await stackImage(context);
   const foreign = await containersOf(imageId);
   const open = async (): Promise<Account> => {
