@@ -1,6 +1,12 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { environmentNames, handlerOf, prefixes, secretNames } from "./app/contract.ts";
+import {
+  environmentNames,
+  type FunctionName,
+  handlerOf,
+  prefixes,
+  secretNames,
+} from "./app/contract.ts";
 import { ContainerFunction } from "./infra/container-function.ts";
 import { DataBucket } from "./infra/data-bucket.ts";
 import { EventTopic, uploadsUnder } from "./infra/event-topic.ts";
@@ -161,14 +167,14 @@ export const functionNames = {
   ingest: ingest.name,
   query: query.name,
   sweep: sweep.name,
-};
+} satisfies Record<FunctionName, pulumi.Input<string>>;
 export const logGroups = {
   hello: hello.logGroupName,
   ingest: ingest.logGroupName,
   query: query.logGroupName,
   sweep: sweep.logGroupName,
   api: api.logGroupName,
-};
+} satisfies Record<FunctionName | "api", pulumi.Input<string>>;
 /** What `npm run redrive` hands back, by the function that was to do it. */
 export const failureQueues = {
   ingest: pulumi.all(Object.values(ingest.failureQueues).map(({ url }) => url)),

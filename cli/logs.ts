@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -90,19 +91,24 @@ With --level debug Lambda's own lines come, too: how long each invocation took
 and how much memory. --request shows them, and the line of API Gateway, which
 comes a minute later than others. The pond on this machine keeps its log in
 <folder>/.millpond/logs/.
-Exit code: 0 done, also when Ctrl-C ends --follow; 1 the log can't be read; 2
-the call is wrong; 130 interrupted.`,
+Exit code: 0 done, also when Ctrl-C ends --follow, of which npm makes 130; 1
+the log can't be read; 2 the call is wrong; 130 interrupted.`,
     )
     .action(async (options: LogsOptions) => {
       const controller = new AbortController();
       const stop = () => controller.abort(new MillpondError("interrupted", "ended by a signal"));
       for (const signal of endingSignals) process.once(signal, stop);
       // Whoever reads has had enough, as `head` has.
-      process.stdout.once("error", stop);
+      let left = false;
+      process.stdout.once("error", () => {
+        left = true;
+        stop();
+      });
       try {
         await logs(asked(options), controller.signal);
       } catch (error) {
-        if (!(controller.signal.aborted && options.follow)) throw error;
+        const ended = left || (controller.signal.aborted && options.follow);
+        if (!ended) throw error;
       } finally {
         for (const signal of endingSignals) process.removeListener(signal, stop);
       }
@@ -151,7 +157,7 @@ async function logs(options: LogsAsked, stopped: AbortSignal): Promise<void> {
     if (!isWanted(one, filter)) continue;
     shown += 1;
     if (!process.stdout.write(`${json ? jsonLine(one) : shownLine(one)}\n`)) {
-      await new Promise((resolve) => process.stdout.once("drain", resolve));
+      await once(process.stdout, "drain", { signal: stopped });
     }
   }
   if (live && read >= 5000) process.stderr.write("\r\u001b[2K");

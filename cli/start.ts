@@ -14,7 +14,7 @@ import {
 import { readSettings } from "../app/environment.ts";
 import { MillpondError } from "../app/errors.ts";
 import { wrapObjectEvent } from "../app/events/s3-event.ts";
-import { findStale } from "../app/flow/sweep.ts";
+import { findStale, type SweepCounts } from "../app/flow/sweep.ts";
 import { createHandler as createIngest } from "../app/functions/ingest.ts";
 import { processLogger } from "../app/functions/invocation.ts";
 import { createHandler as createSweep } from "../app/functions/sweep.ts";
@@ -97,10 +97,27 @@ export function startCommand(): Command {
       }
       const options = { ...given, dir: store?.path ?? defaultFolder };
       const say = (text: string) => process.stdout.write(`${text}\n`);
-      const local = await startLocal(options, say, stopped);
+      const local = await startLocal(options, say, stopped).catch(async (error: unknown) => {
+        throw (await servedAlready(error, options)) ?? error;
+      });
       if (!stopped.aborted) await once(stopped, "abort");
       await local.stop();
     });
+}
+
+/** Says of a port that is taken that a pond has it: who forgot a first terminal has no need of a second server. */
+async function servedAlready(
+  error: unknown,
+  { host, port }: Pick<LocalOptions, "host" | "port">,
+): Promise<MillpondError | undefined> {
+  if (!(error instanceof MillpondError) || error.code !== "listen") return undefined;
+  const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const found = await fetch(`${url}/health`, { signal: AbortSignal.timeout(2000) })
+    .then(async (answer) => (await answer.json()) as { millpond?: unknown })
+    .catch(() => undefined);
+  if (typeof found?.millpond !== "string") return undefined;
+  const message = `a pond is served at ${url} already: use that one, or give this one --port <another>, and --dir <folder> where it is to be another pond`;
+  return new MillpondError("listen", message, { cause: error });
 }
 
 /** A pond that runs on this machine. */
@@ -231,7 +248,7 @@ async function forget(store: Store): Promise<void> {
 async function load(pond: Pond, topic: LocalTopic, say: (text: string) => void): Promise<void> {
   const begun = performance.now();
   const stale: string[] = [];
-  await findStale(pond.sweep, {
+  const { stale: why } = await findStale(pond.sweep, {
     onStale: (key) => {
       stale.push(key);
     },
@@ -257,7 +274,7 @@ async function load(pond: Pond, topic: LocalTopic, say: (text: string) => void):
   const tables = await pond.catalog.summaries({});
   const rejections = await pond.catalog.rejections({});
   if (tables.length === 0) say("There is no table yet.");
-  else sayTables(tables, stale.length, performance.now() - begun, say);
+  else sayTables(tables, why, performance.now() - begun, say);
   if (rejections.length > 0) {
     const keys = rejections.map(({ source }) => source.key);
     const more = keys.length > 3 ? `, and ${keys.length - 3} more` : "";
@@ -268,7 +285,7 @@ async function load(pond: Pond, topic: LocalTopic, say: (text: string) => void):
 
 function sayTables(
   tables: readonly TableSummary[],
-  loaded: number,
+  { missing, outdated, gone }: SweepCounts["stale"],
   milliseconds: number,
   say: (text: string) => void,
 ): void {
@@ -287,9 +304,13 @@ function sayTables(
   );
   const sum = (of: (table: TableSummary) => number) =>
     tables.reduce((n, table) => n + of(table), 0);
-  const made = loaded > 0 ? `loaded ${countText(loaded, "file")}: ` : "";
+  const made = [
+    ...(missing + outdated > 0 ? [`loaded ${countText(missing + outdated, "file")}`] : []),
+    ...(gone > 0 ? [`${countText(gone, "file")} gone`] : []),
+  ].join(", ");
+  const readable = tables.filter(({ files }) => files > 0);
   say(
-    `\n${made}${countText(tables.length, "table")}, ${countText(
+    `\n${made}${made === "" ? "" : ": "}${countText(readable.length, "table")}, ${countText(
       sum((t) => t.rows),
       "row",
     )}, ` + `${bytesText(sum((t) => t.bytes))} of Parquet, in ${secondsText(milliseconds)}`,

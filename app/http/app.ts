@@ -240,7 +240,9 @@ export function createHttpApp(parts: HttpParts): Hono {
     const { format: named, ...given } = c.req.queries();
     const format = readFormat(named?.[0], c.req.header("accept"));
     const parameters = readSavedParameters(query, given);
-    return await answer(c, { sql: query.sql, parameters, format });
+    return await answer(c, { sql: query.sql, parameters, format }).catch((error: unknown) => {
+      throw misdeclared(query, error) ?? error;
+    });
   });
 
   const keyOf = (c: Context): string => {
@@ -391,6 +393,23 @@ async function listed(saved: SavedQueries) {
     parameters,
   });
   return { queries: queries.map(shown), broken };
+}
+
+/** Where a saved query's header and its SQL don't have the same parameters: that is no mistake of whoever asks. */
+function misdeclared({ name }: SavedQuery, error: unknown): MillpondError | undefined {
+  if (!(error instanceof MillpondError) || error.code !== "parameters-invalid") return undefined;
+  const { missing = [], unknown = [] } = error.details as Partial<Record<string, string[]>>;
+  const problems = [
+    ...missing.map(
+      (one) => `its SQL has $${one}, which no line "-- @param ${one} <type>" declares`,
+    ),
+    ...unknown.map((one) => `its header declares ${one}, and its SQL has no $${one}`),
+  ];
+  if (problems.length === 0) return undefined;
+  return new MillpondError(
+    "saved-query-parameters",
+    `the saved query ${name} is for its author to mend: ${problems.join("; ")}`,
+  );
 }
 
 interface HandOptions {

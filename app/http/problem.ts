@@ -28,6 +28,7 @@ const statuses: Readonly<Record<string, number>> = {
   "media-type": 415,
   // The operator's to mend, who may be the one who asks: GET /q says as much.
   "saved-query": 500,
+  "saved-query-parameters": 500,
   "engine-died": 422,
   "engine-unavailable": 503,
   "tables-changed": 503,

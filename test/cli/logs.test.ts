@@ -168,6 +168,15 @@ describe("millpond logs, of a pond on this machine", () => {
     expect(none.stderr).to.match(/is such a line: --since 30d looks further back\n$/);
   });
 
+  it("ends in silence when nobody reads on", async () => {
+    await fs.writeFile(file, logged("x".repeat(200)).repeat(20_000));
+    const { code, stderr } = await runCli(["logs", "--dir", folder, "--json"], {
+      onStart: (child) => void child.stdout?.once("data", () => child.stdout?.destroy()),
+    });
+
+    expect({ code, stderr }).to.deep.equal({ code: 0, stderr: "" });
+  });
+
   it("follows it, also into a new file, until Ctrl-C", async () => {
     await fs.writeFile(file, logged("before"));
     let child: ChildProcess | undefined;

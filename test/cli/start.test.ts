@@ -301,6 +301,66 @@ describe("millpond start", () => {
     );
   });
 
+  it("says of a port that is taken that a pond has it", async function () {
+    this.timeout(60_000);
+    const first = start("--port", "0", "--no-sample");
+    const [, url = ""] = await first.said(/(http:\/\/127\.0\.0\.1:\d+)/);
+    const { port } = new URL(url);
+
+    const second = start("--port", port);
+    const code = await second.ended;
+    first.child.kill("SIGINT");
+    await first.ended;
+
+    expect(code).to.equal(1);
+    expect(second.output.stderr).to.match(
+      new RegExp(`^error: a pond is served at ${url} already: .*--port <another>`),
+    );
+  });
+
+  it("makes each file's rows once beside another one on the same folder", async function () {
+    this.timeout(60_000);
+    const ponds = [start("--port", "0", "--no-sample"), start("--port", "0", "--no-sample")];
+    const urls = await Promise.all(
+      ponds.map(async (pond) => (await pond.said(/(http:\/\/127\.0\.0\.1:\d+)/))[1] ?? ""),
+    );
+    await Promise.all(ponds.map((pond) => pond.said(/Stop:/)));
+    await fs.mkdir(path.join(folder, "pond/inbox/rows"));
+    for (let file = 0; file < 20; file += 1) {
+      await fs.writeFile(path.join(folder, `pond/inbox/rows/${file}.csv`), `id\n${file}\n`);
+    }
+
+    for (const url of urls) {
+      await until(
+        () => query(url, "SELECT count(*) AS n, count(DISTINCT id) AS d FROM rows"),
+        (text) => text === "n,d\n20,20\n",
+      );
+    }
+    for (const pond of ponds) pond.child.kill("SIGINT");
+    expect(await Promise.all(ponds.map((pond) => pond.ended))).to.deep.equal([0, 0]);
+    const made = await fs.readdir(path.join(folder, "pond/lake/rows"));
+    expect(made).to.have.length(20);
+  });
+
+  it("tells files whose rows go from those that are loaded", async function () {
+    this.timeout(60_000);
+    await fs.mkdir(path.join(folder, "pond/inbox"), { recursive: true });
+    await fs.writeFile(path.join(folder, "pond/inbox/stays.csv"), "id\n1\n");
+    await fs.writeFile(path.join(folder, "pond/inbox/goes.csv"), "id\n1\n");
+    const first = start("--port", "0", "--no-sample");
+    await first.said(/loaded 2 files: 2 tables, 2 rows,/);
+    first.child.kill("SIGINT");
+    await first.ended;
+    await fs.rm(path.join(folder, "pond/inbox/goes.csv"));
+    await fs.writeFile(path.join(folder, "pond/inbox/broken.csv"), 'id\n"1\n');
+
+    environment = { MILLPOND_MIRROR_DELETES: "true" };
+    const second = start("--port", "0");
+    await second.said(/loaded 1 file, 1 file gone: 1 table, 1 row,/);
+    second.child.kill("SIGINT");
+    await second.ended;
+  });
+
   it("ends with 1 and one line when the folder can't be written", async () => {
     await fs.writeFile(path.join(folder, "pond"), "a file, not a folder");
 

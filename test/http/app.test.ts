@@ -445,6 +445,18 @@ describe("the HTTP routes", () => {
       expect(unknown.detail).to.contain("there is no parameter agee");
     });
 
+    it("does not blame who asks for parameters that header and SQL don't share", async () => {
+      const file = path.join(folder, "queries/apart.sql");
+      await fs.writeFile(file, "-- @param a integer\nSELECT $b AS b");
+
+      const found = await problem(get("/q/apart?a=1"), 500, "saved-query-parameters");
+      await fs.rm(file);
+
+      expect(found.detail).to.equal(
+        'the saved query apart is for its author to mend: its SQL has $b, which no line "-- @param b <type>" declares; its header declares a, and its SQL has no $a',
+      );
+    });
+
     it("refuses a saved query that isn't there, whatever its name", async () => {
       await problem(get("/q/none"), 404, "not-found");
       await problem(get("/q/..%2Fqueries%2Folder"), 404, "not-found");
