@@ -72,8 +72,16 @@ async function openFloor({ threads, memoryMiB }: Settings) {
   return { connection, connect, close };
 }
 
+export interface Taken {
+  bytes: number;
+  /** From the question's arrival until its whole answer was there to be sent, by the pond's own clock. */
+  answeredMs: number;
+}
+
 export interface Client {
-  /** Sends SQL, and takes the whole answer. @returns its bytes */
+  /** Sends SQL, and takes the whole answer. */
+  take(sql: string, format?: string): Promise<Taken>;
+  /** The same. @returns its bytes */
   query(sql: string, format?: string): Promise<number>;
   close(): void;
 }
@@ -82,8 +90,8 @@ export interface Client {
 export function clientOf(url: string): Client {
   const agent = new http.Agent({ keepAlive: true });
   const headers = { "content-type": "application/json" };
-  const query = (sql: string, format = "ndjson"): Promise<number> =>
-    new Promise<number>((resolve, reject) => {
+  const take = (sql: string, format = "ndjson"): Promise<Taken> =>
+    new Promise<Taken>((resolve, reject) => {
       const request = http.request(
         `${url}/query?format=${format}`,
         { method: "POST", agent, headers },
@@ -96,25 +104,25 @@ export function clientOf(url: string): Client {
           });
           response.on("error", reject);
           response.on("end", () => {
-            if (response.statusCode === 200) resolve(bytes);
+            const answeredMs = Number(response.headers["x-millpond-elapsed"]) * 1000;
+            if (response.statusCode === 200) resolve({ bytes, answeredMs });
             else reject(new Error(`${sql}: ${response.statusCode} ${start}`));
           });
         },
       );
       request.on("error", (error: NodeJS.ErrnoException) => {
         // While this process was at work for itself, it did not hear that the server had waited long enough.
-        if (request.reusedSocket && error.code === "ECONNRESET") resolve(query(sql, format));
+        if (request.reusedSocket && error.code === "ECONNRESET") resolve(take(sql, format));
         else reject(error);
       });
       request.end(JSON.stringify({ sql }));
     });
-  return { query, close: () => agent.destroy() };
+  const query = async (sql: string, format?: string) => (await take(sql, format)).bytes;
+  return { take, query, close: () => agent.destroy() };
 }
 
-export interface Server {
+export interface Server extends Pick<Client, "take" | "query"> {
   url: string;
-  /** Asks over HTTP. @returns the answer's bytes */
-  query(sql: string, format?: string): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -129,6 +137,7 @@ export async function serve(pond: Pond): Promise<Server> {
   const client = clientOf(server.url);
   return {
     url: server.url,
+    take: client.take,
     query: client.query,
     close: async () => {
       client.close();
@@ -162,7 +171,7 @@ export async function openPondProcess(
   const [{ url }] = (await once(child, "message")) as [{ url: string }];
   const client = clientOf(url);
   const own = await openFloor(settingsOf(folder, environment));
-  const take = async (key: string) => {
+  const ingest = async (key: string) => {
     child.send(key);
     const [{ kind }] = (await once(child, "message")) as [{ kind: string }];
     if (kind !== "converted") throw new Error(`${key} was ${kind}`);
@@ -172,15 +181,16 @@ export async function openPondProcess(
     pid: child.pid ?? 0,
     floor: own.connection,
     connect: own.connect,
+    take: client.take,
     query: client.query,
-    ingest: take,
+    ingest,
     makeTable: async (table, rows) => {
       const inbox = path.join(folder, prefixes.inbox, table);
       await fs.mkdir(inbox, { recursive: true });
       await own.connection.run(
         `COPY (${rows}) TO ${quoteLiteral(path.join(inbox, "all.parquet"))}`,
       );
-      await take(`${prefixes.inbox}${table}/all.parquet`);
+      await ingest(`${prefixes.inbox}${table}/all.parquet`);
       await fs.rm(inbox, { recursive: true });
       const lake = path.join(folder, prefixes.lake, table);
       const [file] = await fs.readdir(lake, { recursive: true });
