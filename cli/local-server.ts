@@ -1,14 +1,18 @@
 import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
-import { type ServerType, serve } from "@hono/node-server";
+import { type HttpBindings, type ServerType, serve } from "@hono/node-server";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { MillpondError } from "../app/errors.ts";
 import { handler as hello } from "../app/functions/hello.ts";
+import type { AnswerFile } from "../app/http/answer-file.ts";
+import type { ServerEnvironment } from "../app/http/app.ts";
 import { answerHeaders } from "../app/http/headers.ts";
 import { problemResponse } from "../app/http/problem.ts";
 import { withInvocationKeys } from "../app/logger.ts";
 import type { Pond } from "../app/pond.ts";
 import { localContext } from "./local-context.ts";
 import { unwelcome } from "./local-guard.ts";
+import { sendFile } from "./send-file.ts";
 
 export interface LocalServer {
   url: string;
@@ -45,7 +49,7 @@ export async function serveLocal(
         return new URL(request.url).pathname === "/hello"
           ? greet(request)
           : withInvocationKeys({ function_name: "query" }, () =>
-              pond.http.fetch(request, environment),
+              answer(pond, request, environment as HttpBindings),
             );
       },
       hostname: host,
@@ -99,6 +103,23 @@ function closer(server: ServerType): () => Promise<void> {
     for (const socket of open) if (!busy.has(socket)) socket.destroy();
     await closed;
   };
+}
+
+/** Answers as the routes do; but what waits in a file goes the short way. */
+async function answer(pond: Pond, request: Request, server: HttpBindings): Promise<Response> {
+  let file: AnswerFile | undefined;
+  const environment: HttpBindings & ServerEnvironment = {
+    ...server,
+    onFile: (found) => {
+      file = found;
+    },
+  };
+  const response = await pond.http.fetch(request, environment);
+  if (file === undefined) return response;
+  await sendFile(server.outgoing, response, file).catch((error: unknown) => {
+    pond.logger.error("an answer was cut off", { error });
+  });
+  return RESPONSE_ALREADY_SENT;
 }
 
 /** As the routes themselves refuse: with an id, and a line in the log. */

@@ -17,6 +17,7 @@ import { currentRequestId, type Logger, type Measures, withInvocationKeys } from
 import { type QueryFormat, queryFormats } from "../query/result-format.ts";
 import { readSavedParameters, type SavedQuery } from "../query/saved-query.ts";
 import { version } from "../version.ts";
+import { type AnswerFile, bodyOf, piecesOf } from "./answer-file.ts";
 import { answerHeaders } from "./headers.ts";
 import { nonceMark, type Page, pagePath, pagePolicy } from "./page.ts";
 import { problemResponse, type QueryLimits } from "./problem.ts";
@@ -75,6 +76,12 @@ interface LambdaEnvironment {
   requestContext?: { authorizer?: { iam?: { userArn?: string } } };
 }
 
+/** What of its environment a server of this machine hands over. */
+export interface ServerEnvironment {
+  /** Told of an answer that waits in a file: who sends that by itself leaves the response's body alone. */
+  onFile?: (file: AnswerFile) => void;
+}
+
 const mebibyte = 1024 * 1024;
 
 /** What each route is for; `GET /` answers with it, and a wrong method is told by it. */
@@ -118,6 +125,7 @@ export function createHttpApp(parts: HttpParts): Hono {
       onAnswer: (answer) => {
         arrivalOf(c).answer = answer;
       },
+      onFile: ((c.env ?? {}) as ServerEnvironment).onFile,
       signal: c.req.raw.signal,
       // An answer to POST is nobody's to keep.
       known: c.req.method === "POST" ? undefined : (c.req.header("if-none-match") ?? ""),
@@ -428,6 +436,8 @@ interface RespondOptions extends HandOptions {
   known: string | undefined;
   /** Called when a query has run. */
   onAnswer: (answer: Answer) => void;
+  /** Called with an answer that waits in a file, beside the response that has it as its body. */
+  onFile: ((file: AnswerFile) => void) | undefined;
 }
 
 async function respond(
@@ -435,7 +445,7 @@ async function respond(
   question: Question,
   options: RespondOptions,
 ): Promise<Response> {
-  const { deadline, signal, known, head, large, onAnswer } = options;
+  const { deadline, signal, known, head, large, onAnswer, onFile } = options;
   const answer = await ask(parts, question, { deadline, signal, known });
   const keeping: Record<string, string> =
     known === undefined || answer.tag === undefined
@@ -459,21 +469,25 @@ async function respond(
     const whole = [Buffer.from(prologue), answer.content.bytes, Buffer.from(epilogue)];
     return new Response(head ? null : Buffer.concat(whole), { headers });
   }
-  // The file has no name from here on: it is gone when the stream is closed, however that happens.
-  const { file } = answer.content;
-  const handle = await fsp.open(file);
-  await fsp.rm(file);
-  const body = Readable.from(pieces(handle, prologue, epilogue));
-  // Also where nobody reads: a client that left, or a HEAD.
-  body.once("close", () => void handle.close());
-  if (head) body.destroy();
-  else if (large !== undefined && length > mostInlineBytes) {
+  // The file has no name from here on: it is gone when its handle is closed, however that happens.
+  const handle = await fsp.open(answer.content.file);
+  await fsp.rm(answer.content.file);
+  const file = { handle, prologue, epilogue };
+  if (head) {
+    await handle.close();
+    return new Response(null, { headers });
+  }
+  if (large !== undefined && length > mostInlineBytes) {
+    const body = Readable.from(piecesOf(file));
+    // Also where nobody reads.
+    body.once("close", () => void handle.close());
     const size = { bytes: length, rows: answer.rows };
     // Where it can be fetched is nobody's to keep: that ends sooner than the answer.
     const passing = { ...facts, "cache-control": "no-store" };
     return await handOver(large, body, question.format, size, options, passing);
   }
-  return new Response(head ? null : (Readable.toWeb(body) as ReadableStream), { headers });
+  onFile?.(file);
+  return new Response(bodyOf(file), { headers });
 }
 
 /** Puts an answer where it can be fetched, and says where. */
@@ -499,18 +513,6 @@ async function handOver(
       ...headers,
     },
   });
-}
-
-/**
- * What of an answer is in memory at once. Pieces of 64 KiB took two to three times as long on their way to a client; larger ones than these
- * gain nothing more. Of 1 GB the peak is 20 to 50 MB.
- */
-const pieceBytes = 256 * 1024;
-
-async function* pieces(handle: fsp.FileHandle, prologue: string, epilogue: string) {
-  if (prologue !== "") yield Buffer.from(prologue);
-  yield* handle.createReadStream({ autoClose: false, highWaterMark: pieceBytes });
-  if (epilogue !== "") yield Buffer.from(epilogue);
 }
 
 function contentType(format: QueryFormat): string {

@@ -1,10 +1,11 @@
 import diagnostics from "node:diagnostics_channel";
 import { once } from "node:events";
 import fs from "node:fs/promises";
-import type { Server } from "node:http";
+import http, { type Server } from "node:http";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
+import { text } from "node:stream/consumers";
 import { expect } from "chai";
 import { environmentNames } from "../../app/contract.ts";
 import { readSettings } from "../../app/environment.ts";
@@ -45,6 +46,34 @@ describe("a pond's server on this machine", () => {
       });
       expect(answer.headers.get("x-request-id")).to.match(/^[\da-f-]{36}$/);
     }
+  });
+
+  it("sends answers of one piece, of many and of a part whole, one after another on a connection", async () => {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    const sockets = new Set<unknown>();
+    const take = async (rows: number, format: string) =>
+      await new Promise<string>((resolve, reject) => {
+        const sql = `SELECT i, repeat('é', 50) AS t FROM range(${rows}) r(i)`;
+        const url = `${server.url}/query?format=${format}&sql=${encodeURIComponent(sql)}`;
+        const request = http.get(url, { agent }, (answer) => {
+          text(answer).then(resolve, reject);
+        });
+        request.once("socket", (socket) => sockets.add(socket));
+        request.once("error", reject);
+      });
+    const row = (i: number) => `{"i":${i},"t":"${"é".repeat(50)}"}`;
+
+    // Of 110 to 114 bytes: less than a piece, and some pieces of 256 KiB with what is left over.
+    for (const rows of [1000, 20_000]) {
+      const expected = Array.from({ length: rows }, (_, i) => row(i));
+      expect(await take(rows, "ndjson")).to.equal(`${expected.join("\n")}\n`);
+      const json = JSON.parse(await take(rows, "json")) as { data: unknown[]; rows: number };
+      expect(json.rows).to.equal(rows);
+      expect(json.data.map((one) => JSON.stringify(one))).to.deep.equal(expected);
+    }
+    agent.destroy();
+
+    expect(sockets.size).to.equal(1);
   });
 
   it("drops who asks for a large answer and reads none of it, and with it the answer", async () => {
