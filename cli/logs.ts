@@ -107,8 +107,9 @@ the log can't be read; 2 the call is wrong; 130 interrupted.`,
       try {
         await logs(asked(options), controller.signal);
       } catch (error) {
-        const ended = left || (controller.signal.aborted && options.follow);
-        if (!ended) throw error;
+        if (left || (controller.signal.aborted && options.follow)) return;
+        controller.signal.throwIfAborted();
+        throw error;
       } finally {
         for (const signal of endingSignals) process.removeListener(signal, stop);
       }

@@ -1,5 +1,5 @@
 import type { RejectionRecord } from "../app/lake/rejection.ts";
-import { countText } from "../app/text.ts";
+import { countText, withoutControls } from "../app/text.ts";
 
 /** Why a file was rejected, for people. @param head what was rejected */
 export function rejectionText(
@@ -9,5 +9,6 @@ export function rejectionText(
   const where = line === undefined ? "" : ` in line ${line}`;
   const kept =
     keptRows === null ? "" : `\n  ${countText(keptRows, "row")} of its last good version stay`;
-  return `✘ ${head}: rejected${where}: ${message} (${code})\n  expected: ${expected}${kept}`;
+  const [what, wanted] = [withoutControls(message), withoutControls(expected)];
+  return `✘ ${head}: rejected${where}: ${what} (${code})\n  expected: ${wanted}${kept}`;
 }

@@ -14,7 +14,7 @@ import {
 import { readSettings } from "../app/environment.ts";
 import { MillpondError } from "../app/errors.ts";
 import { wrapObjectEvent } from "../app/events/s3-event.ts";
-import { findStale, type SweepCounts } from "../app/flow/sweep.ts";
+import { findStale } from "../app/flow/sweep.ts";
 import { createHandler as createIngest } from "../app/functions/ingest.ts";
 import { processLogger } from "../app/functions/invocation.ts";
 import { createHandler as createSweep } from "../app/functions/sweep.ts";
@@ -274,7 +274,13 @@ async function load(pond: Pond, topic: LocalTopic, say: (text: string) => void):
   const tables = await pond.catalog.summaries({});
   const rejections = await pond.catalog.rejections({});
   if (tables.length === 0) say("There is no table yet.");
-  else sayTables(tables, why, performance.now() - begun, say);
+  else {
+    const late = new Set(stale);
+    const rejected = rejections.filter(({ source }) => late.has(source.key)).length;
+    const loaded = why.missing + why.outdated - rejected;
+    const done = { loaded, rejected, gone: why.gone };
+    sayTables(tables, done, performance.now() - begun, say);
+  }
   if (rejections.length > 0) {
     const keys = rejections.map(({ source }) => source.key);
     const more = keys.length > 3 ? `, and ${keys.length - 3} more` : "";
@@ -285,7 +291,7 @@ async function load(pond: Pond, topic: LocalTopic, say: (text: string) => void):
 
 function sayTables(
   tables: readonly TableSummary[],
-  { missing, outdated, gone }: SweepCounts["stale"],
+  done: Readonly<Record<"loaded" | "rejected" | "gone", number>>,
   milliseconds: number,
   say: (text: string) => void,
 ): void {
@@ -304,10 +310,13 @@ function sayTables(
   );
   const sum = (of: (table: TableSummary) => number) =>
     tables.reduce((n, table) => n + of(table), 0);
-  const made = [
-    ...(missing + outdated > 0 ? [`loaded ${countText(missing + outdated, "file")}`] : []),
-    ...(gone > 0 ? [`${countText(gone, "file")} gone`] : []),
-  ].join(", ");
+  const { loaded, rejected, gone } = done;
+  const other = [
+    ...(rejected > 0 ? [`${numberText(rejected)} rejected`] : []),
+    ...(gone > 0 ? [`${numberText(gone)} gone`] : []),
+  ];
+  const made =
+    loaded + other.length > 0 ? [`loaded ${countText(loaded, "file")}`, ...other].join(", ") : "";
   const readable = tables.filter(({ files }) => files > 0);
   say(
     `\n${made}${made === "" ? "" : ": "}${countText(readable.length, "table")}, ${countText(

@@ -7,6 +7,7 @@ import { interruption } from "./steps.ts";
 import {
   askWhole,
   jsonOf,
+  noPond,
   refusal,
   type TargetOptions,
   targetOf,
@@ -36,28 +37,31 @@ Exit code: 0 shown; 1 refused, failed, or no such table; 2 the call is wrong;
       const stopped = interruption();
       const target = await targetOf(options);
       const route = table === undefined ? "/tables" : `/tables/${encodeURIComponent(table)}`;
-      const { answer, body } = await askWhole(target, route, { signal: stopped });
-      if (body === answer && answer.statusCode !== 200) {
-        throw await refusal(answer, target, { "not-found": () => noTable(table) });
+      try {
+        const { answer, body } = await askWhole(target, route, { signal: stopped });
+        if (body === answer && answer.statusCode !== 200) {
+          throw await refusal(answer, target, { "not-found": () => noTable(table) });
+        }
+        const said = await jsonOf<unknown>(body, target);
+        const shown = table === undefined ? listText(said) : tableText(said);
+        // JSON of somebody else's.
+        if (shown === undefined) throw noPond(answer, target);
+        process.stdout.write(`${json ? JSON.stringify(said) : shown}\n`);
+      } catch (error) {
+        stopped.throwIfAborted();
+        throw error;
       }
-      const said = await jsonOf<Lists | TableDetails>(body, target);
-      process.stdout.write(`${json ? JSON.stringify(said) : textOf(said)}\n`);
     });
-}
-
-interface Lists {
-  tables: TableSummary[];
 }
 
 function noTable(table: string | undefined): string {
   return `there is no table ${table}: npm run tables lists them`;
 }
 
-function textOf(said: Lists | TableDetails): string {
-  return "tables" in said ? listText(said.tables) : tableText(said);
-}
-
-function listText(tables: readonly TableSummary[]): string {
+/** Undefined where it is no list of tables. */
+function listText(said: unknown): string | undefined {
+  const { tables } = (said ?? {}) as { tables?: TableSummary[] };
+  if (!Array.isArray(tables)) return undefined;
   if (tables.length === 0) return "no tables yet: npm run put -- <file> makes one";
   const rows = tables.map(({ name, rows, files, bytes, columns, rejected }) => [
     withoutControls(name),
@@ -70,7 +74,19 @@ function listText(tables: readonly TableSummary[]): string {
   return columnsText([["table", "rows", "files", "size", "columns", "rejected"], ...rows]);
 }
 
-function tableText({ name, rows, files, bytes, columns, rejections }: TableDetails): string {
+/** Undefined where it is no table. */
+function tableText(said: unknown): string | undefined {
+  const { name, rows, files, bytes, columns, rejections } = (said ?? {}) as Partial<TableDetails>;
+  if (
+    name === undefined ||
+    rows === undefined ||
+    files === undefined ||
+    bytes === undefined ||
+    columns === undefined ||
+    rejections === undefined
+  ) {
+    return undefined;
+  }
   const head = `${name}: ${countText(rows, "row")} in ${countText(files, "file")}, ${bytesText(bytes)}`;
   const known =
     columns === null
@@ -83,5 +99,5 @@ function tableText({ name, rows, files, bytes, columns, rejections }: TableDetai
 function columnList(columns: NonNullable<TableSummary["columns"]>): string[] {
   const names = columns.map(({ name }) => withoutControls(name));
   const width = Math.max(0, ...names.map(({ length }) => length));
-  return columns.map(({ type }, at) => `  ${names[at]?.padEnd(width)}  ${type}`);
+  return columns.map(({ type }, at) => `  ${names[at]?.padEnd(width)}  ${withoutControls(type)}`);
 }

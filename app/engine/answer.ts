@@ -247,7 +247,7 @@ interface ResultColumn {
 /** What is known of a query's result before it runs. */
 interface KnownResult {
   columns: ResultColumn[];
-  /** Formats in which its rows were hoped for in vain: the next time they are written exactly at once. */
+  /** Formats of text in which its rows were hoped for in vain: the next time they are written exactly at once. */
   unhopeful: Set<QueryFormat>;
 }
 
@@ -339,7 +339,8 @@ async function writeAnswer(
     return await write("hopeful");
   } catch (error) {
     if (!messageOf(error).includes(unhopefulMarker)) throw error;
-    unhopeful.add(format);
+    // In Parquet it is another type of column, which is for these rows alone to decide.
+    if (format !== "parquet") unhopeful.add(format);
     return await write("exact");
   }
 }

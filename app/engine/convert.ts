@@ -10,6 +10,7 @@ import {
   trimmed,
   usualCast,
 } from "../lake/exact-types.ts";
+import type { RejectionReason } from "../lake/rejection.ts";
 import { reasonFrom, SourceError } from "../lake/source-error.ts";
 import { type Partition, partitionType } from "../lake/source-key.ts";
 import { foldName, quoteIdentifier, quoteLiteral } from "../query/quote.ts";
@@ -42,7 +43,7 @@ export async function convert(
     if (written.status === "rejected") throw written.reason;
     return { rows: written.value };
   } catch (error) {
-    throw await withLine(asSourceError(error, request), request);
+    throw await asSourceError(error, request);
   }
 }
 
@@ -85,8 +86,9 @@ const sourceErrors =
 /** Of errors that DuckDB has with files: those that are not the source's, but of the disk, or of what DuckDB has spilled. */
 const ofMachine = /No space left|Could not write|disk|duckdb_temp_/i;
 
-function asSourceError(error: unknown, { format, source }: ConvertRequest): unknown {
-  const message = messageOf(error);
+async function asSourceError(error: unknown, request: ConvertRequest): Promise<unknown> {
+  const { format, source } = request;
+  const message = ofSource(messageOf(error), request);
   if (error instanceof MillpondError) return error;
   // What can't be quoted is a name of the source.
   if (error instanceof RangeError) {
@@ -95,16 +97,25 @@ function asSourceError(error: unknown, { format, source }: ConvertRequest): unkn
   // A compressed or Parquet file that ends early is an IO error to DuckDB; a full disk is one too.
   const broken = /^IO Error/.test(message) && !ofMachine.test(message);
   if (sourceErrors.test(message) || broken)
-    return new SourceError(reasonFrom(message, format, source));
+    return new SourceError(await withLine(reasonFrom(message, format, source), request));
   return error;
 }
 
+/** What DuckDB says of a copy that it read in the source's place. */
+function ofSource(message: string, { source, scratch }: ConvertRequest): string {
+  const [first = "", ...others] = message.split(scratch);
+  return [first, ...others.map((rest) => rest.replace(/^[^"'\n]*/, ""))].join(source);
+}
+
 /** Of JSON, with the line as an editor counts it. */
-async function withLine(error: unknown, request: ConvertRequest): Promise<unknown> {
-  if (!(error instanceof SourceError)) return error;
-  const { code, line } = error.reason;
-  if (code !== "malformed-json" || line === undefined) return error;
-  return new SourceError({ ...error.reason, line: await lineOfNth(request, line) });
+async function withLine(
+  reason: RejectionReason,
+  request: ConvertRequest,
+): Promise<RejectionReason> {
+  const { line } = reason;
+  if (line === undefined || (request.format !== "json" && request.format !== "ndjson"))
+    return reason;
+  return { ...reason, line: await lineOfNth(request, line) };
 }
 
 function relate(connection: DuckDBConnection, request: ConvertRequest): Promise<Relation> {

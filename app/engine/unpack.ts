@@ -104,8 +104,8 @@ async function* unpacked(file: string, compression: Compression): AsyncGenerator
 }
 
 const newline = 0x0a;
-/** Tab, carriage return, blank. */
-const blanks = new Set([0x09, 0x0d, 0x20]);
+/** What DuckDB takes for blank: tab, vertical tab, form feed, carriage return, and the blank itself. */
+const blanks = new Set([0x09, 0x0b, 0x0c, 0x0d, 0x20]);
 
 /**
  * The line of a source that is its nth one with anything in it, both from 1: DuckDB's JSON reader counts no blank ones.
@@ -116,15 +116,23 @@ export async function lineOfNth(
   { source, compression }: ConvertRequest,
   nth: number,
 ): Promise<number> {
+  const mark = Buffer.from(byteOrderMark);
   let line = 1;
   let full = 0;
   let blank = true;
+  let begun = false;
   for await (const chunk of unpacked(source, compression)) {
-    for (const byte of chunk) {
+    const marked = !begun && chunk.subarray(0, mark.length).equals(mark);
+    begun = true;
+    for (let at = marked ? mark.length : 0; at < chunk.length; at += 1) {
+      // Of a line that has something in it only the end counts.
+      if (!blank) at = chunk.indexOf(newline, at);
+      if (at === -1) break;
+      const byte = chunk[at] as number;
       if (byte === newline) {
         line += 1;
         blank = true;
-      } else if (blank && !blanks.has(byte)) {
+      } else if (!blanks.has(byte)) {
         blank = false;
         full += 1;
         if (full === nth) return line;

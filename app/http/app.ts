@@ -15,7 +15,11 @@ import type { SavedQueries } from "../flow/saved-queries.ts";
 import type { Uploads } from "../flow/uploads.ts";
 import { currentRequestId, type Logger, type Measures, withInvocationKeys } from "../logger.ts";
 import { type QueryFormat, queryFormats } from "../query/result-format.ts";
-import { readSavedParameters, type SavedQuery } from "../query/saved-query.ts";
+import {
+  readSavedParameters,
+  type SavedQuery,
+  savedParameterPattern,
+} from "../query/saved-query.ts";
 import { version } from "../version.ts";
 import { type AnswerFile, bodyOf, piecesOf } from "./answer-file.ts";
 import { answerHeaders } from "./headers.ts";
@@ -408,8 +412,10 @@ function misdeclared({ name }: SavedQuery, error: unknown): MillpondError | unde
   if (!(error instanceof MillpondError) || error.code !== "parameters-invalid") return undefined;
   const { missing = [], unknown = [] } = error.details as Partial<Record<string, string[]>>;
   const problems = [
-    ...missing.map(
-      (one) => `its SQL has $${one}, which no line "-- @param ${one} <type>" declares`,
+    ...missing.map((one) =>
+      savedParameterPattern.test(one)
+        ? `its SQL has $${one}, which no line "-- @param ${one} <type>" declares`
+        : `its SQL has $${one}, and a parameter of a saved query has a name such as $least_age`,
     ),
     ...unknown.map((one) => `its header declares ${one}, and its SQL has no $${one}`),
   ];

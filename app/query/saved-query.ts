@@ -38,6 +38,7 @@ export interface SavedQuery {
 }
 
 export const savedNamePattern = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+export const savedParameterPattern = /^[a-z][a-z0-9_]*$/;
 const parameterPattern = /^@param\s+([a-z][a-z0-9_]*)\s+(\w+)(?:\s*=\s*"([^"]*)")?(?!\s*=)\s*(.*)$/;
 /** Names of the URL that are no parameters of a query. */
 const takenNames = ["format"];

@@ -177,6 +177,21 @@ describe("millpond logs, of a pond on this machine", () => {
     expect({ code, stderr }).to.deep.equal({ code: 0, stderr: "" });
   });
 
+  it("ends with 130 by Ctrl-C before somebody who does not read on", async () => {
+    await fs.writeFile(file, logged("x".repeat(200)).repeat(50_000));
+    const { code, stderr } = await runCli(["logs", "--dir", folder, "--json"], {
+      onStart: (child) => {
+        child.stdout?.once("data", () => {
+          child.stdout?.pause();
+          child.kill("SIGINT");
+        });
+        child.once("exit", () => child.stdout?.resume());
+      },
+    });
+
+    expect({ code, stderr }).to.deep.equal({ code: 130, stderr: "" });
+  });
+
   it("follows it, also into a new file, until Ctrl-C", async () => {
     await fs.writeFile(file, logged("before"));
     let child: ChildProcess | undefined;

@@ -1,4 +1,6 @@
 import fs from "node:fs/promises";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { expect } from "chai";
@@ -48,29 +50,74 @@ describe("millpond tables", () => {
 
   it("lists them, and shows one", async () => {
     await drop("people.csv", "id,name\n1,Ann\n2,\n");
-    await drop("odd.csv", 'id,"na\u001bme"\n1,"x\n');
+    await drop("odd.ndjson", '{"a":1}\n{"\\u001b[31mx":1,"\\u001b[31mx":2}\n');
+    await drop("typed.ndjson", '{"\\u001b[31mb":1,"c":{"\\u001b[31mb":1}}\n');
     const list = await tables();
     const one = await tables("people");
     const odd = await tables("odd");
+    const typed = await tables("typed");
 
     expect(list).to.include({ code: 0, stderr: "" });
     expect(list.stdout).to.match(
-      /^table +rows +files +size +columns +rejected\nodd +0 +0 +0 B +0 +1\npeople +2 +1 +\d+ B +2 +0\n$/,
+      /^table +rows +files +size +columns +rejected\nodd +0 +0 +0 B +0 +1\npeople +2 +1 +\d+ B +2 +0\ntyped +1 +1 +\d+ B +2 +0\n$/,
     );
     expect(one.stdout).to.match(
       /^people: 2 rows in 1 file, \d+ B\n {2}id {4}BIGINT\n {2}name {2}VARCHAR\n$/,
     );
     expect(odd.stdout).to.match(
-      /^odd: 0 rows in 0 files, 0 B\n✘ inbox\/odd\.csv: rejected.* \([a-z-]+\)\n {2}expected: .+\n$/s,
+      /^odd: 0 rows in 0 files, 0 B\n✘ inbox\/odd\.ndjson: rejected in line 2: .* \(malformed-json\)\n {2}expected: .+\n$/,
     );
+    expect(odd.stdout).to.contain("\\u001b[31mx");
+    expect(typed.stdout).to.match(
+      /\n {2}\\u001b\[31mb +BIGINT\n {2}c +STRUCT\("\\u001b\[31mb" BIGINT\)\n$/,
+    );
+    expect(odd.stdout + typed.stdout).to.not.match(/[^\P{Cc}\n]/u);
   });
 
   it("gives scripts the pond's own answer", async () => {
     const all = JSON.parse((await tables("--json")).stdout) as { tables: { name: string }[] };
     const one = JSON.parse((await tables("people", "--json")).stdout) as { rows: number };
 
-    expect(all.tables.map(({ name }) => name)).to.deep.equal(["odd", "people"]);
+    expect(all.tables.map(({ name }) => name)).to.deep.equal(["odd", "people", "typed"]);
     expect(one.rows).to.equal(2);
+  });
+
+  it("says that JSON of something else is no pond's", async () => {
+    const other = http.createServer((_, answer) => answer.end('{"status":"ok"}'));
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
+
+    const all = await runCli(["tables", "--url", url]);
+    const one = await runCli(["tables", "t", "--url", url]);
+    other.close();
+
+    for (const { code, stdout, stderr } of [all, one]) {
+      expect({ code, stdout }).to.deep.equal({ code: 1, stdout: "" });
+      expect(stderr).to.match(/^error: what answers at .* is no Millpond/);
+    }
+  });
+
+  it("ends with 130 by Ctrl-C, whatever it waits for", async () => {
+    let asked: (() => void) | undefined;
+    const silent = http.createServer((request, answer) => {
+      // One that never begins to answer, and one that never ends.
+      if (request.url === "/tables/t") answer.write("{");
+      asked?.();
+    });
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+
+    for (const args of [[], ["t"]]) {
+      const { code, stderr } = await runCli(["tables", ...args, "--url", url], {
+        onStart: (child) => {
+          asked = () => child.kill("SIGINT");
+        },
+      });
+      expect(code).to.equal(130);
+      expect(stderr).to.match(/^interrupted: [^\n]*\n$/);
+    }
+    silent.closeAllConnections();
+    silent.close();
   });
 
   it("fails for a table that is not there", async () => {

@@ -731,6 +731,27 @@ describe("convert", () => {
         { code: "malformed-json", line: 6 },
       ],
       [
+        "text for JSON behind a mark, a form feed and a vertical tab",
+        '\uFEFF\n{"a":1}\n\f\n\v\nhello\n',
+        "ndjson",
+        "none",
+        { code: "malformed-json", line: 5 },
+      ],
+      [
+        "text for JSON far behind a blank line",
+        `\n${'{"a":"some text"}\n'.repeat(20_000)}hello\n`,
+        "ndjson",
+        "none",
+        { code: "malformed-json", line: 20_002 },
+      ],
+      [
+        "Latin-1 in JSON behind a blank line",
+        Buffer.from('{"a":1}\n\n{"a":"\xff\xfe"}\n', "latin1"),
+        "ndjson",
+        "none",
+        { code: "not-utf8", line: 3 },
+      ],
+      [
         "text for packed JSON behind a blank line",
         zlib.gzipSync('{"a":1}\n\nhello\n'),
         "ndjson",

@@ -182,7 +182,7 @@ async function inMemory(): Promise<boolean> {
 async function inABucket(): Promise<boolean> {
   const emulator = await startEmulator();
   if ("missing" in emulator) {
-    process.stdout.write(`skipped: ${emulator.missing}\n0 passed, 0 failed\n`);
+    process.stdout.write(`skipped: ${emulator.missing}\n0 passed, 0 failed, 1 skipped\n`);
     return false;
   }
   const client = emulatorClient(emulator.endpoint);

@@ -449,12 +449,18 @@ describe("the HTTP routes", () => {
       const file = path.join(folder, "queries/apart.sql");
       await fs.writeFile(file, "-- @param a integer\nSELECT $b AS b");
 
-      const found = await problem(get("/q/apart?a=1"), 500, "saved-query-parameters");
-      await fs.rm(file);
+      try {
+        const named = await problem(get("/q/apart?a=1"), 500, "saved-query-parameters");
+        await fs.writeFile(file, "SELECT ? AS b");
+        const placed = await problem(get("/q/apart"), 500, "saved-query-parameters");
 
-      expect(found.detail).to.equal(
-        'the saved query apart is for its author to mend: its SQL has $b, which no line "-- @param b <type>" declares; its header declares a, and its SQL has no $a',
-      );
+        expect(named.detail).to.equal(
+          'the saved query apart is for its author to mend: its SQL has $b, which no line "-- @param b <type>" declares; its header declares a, and its SQL has no $a',
+        );
+        expect(placed.detail).to.contain("has a name such as $least_age");
+      } finally {
+        await fs.rm(file);
+      }
     });
 
     it("refuses a saved query that isn't there, whatever its name", async () => {
