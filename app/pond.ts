@@ -56,7 +56,7 @@ const largestCopyBytes = mebibyte;
 /** What each of the two processes has beside DuckDB's buffers, in MiB. */
 const aroundMiB = 128;
 /** What DuckDB takes of the memory that it plans with, when it sorts and spills what is far larger: 1.4 to 1.7, measured. */
-const queryExcess = 1.6;
+const queryExcess = 1.7;
 /** How long an initialisation may wait: Lambda ends one after 10 s, and begins again. */
 const warmMs = 5000;
 
