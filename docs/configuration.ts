@@ -38,8 +38,8 @@ ${rows.join("\n")}
 Of an array or an object one value by \`--path\`: \`pulumi config set --stack dev --path 'corsOrigins[0]' https://app.example.com\`,
 \`pulumi config set --stack dev --path environment.NAME value\`.
 
-Secrets are set by \`pulumi config set --stack dev --secret --path 'secrets.<name>'\`, and reach functions by reference, through SSM: \`secrets.tokens\`
-holds who may ask, one token or an object of one a client.
+Secrets are set by \`pulumi config set --stack dev --secret --path 'secrets.<name>'\`, and reach functions by reference, through SSM:
+\`secrets.tokens\` holds who may ask, one token or an object of one a client.
 `;
 }
 
