@@ -2,7 +2,9 @@ import { randomBytes } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { CloudWatchLogsClient, DeleteLogGroupCommand } from "@aws-sdk/client-cloudwatch-logs";
 import { type PulumiOptions, type PulumiRun, pulumi, runPulumi, succeeded } from "../pulumi.ts";
+import { emulatorKeys } from "./emulator.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -10,7 +12,31 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 export const standardPort = 4566;
 
 /** Now and then the emulator's answer to a request gets lost: the provider asks again, and hears that what it made exists. */
-export const lostAnswer = /ResourceConflict|EntityAlreadyExists|already exists/;
+const lostAnswer = /ResourceConflict|EntityAlreadyExists|already exists/;
+const lostLogGroup = /creating CloudWatch Logs Log Group \((\S+?)\):.*ResourceAlreadyExists/g;
+
+/**
+ * Whether an update failed for an answer that was lost, so that another one goes on from there. A log group that was made so is in no
+ * state, and would stand in the way for good: it goes.
+ * @param shown what the update showed
+ * @param endpoint of the emulator
+ * @returns the line that says so
+ */
+export async function lostAnswerIn(shown: string, endpoint: string): Promise<string | undefined> {
+  const line = shown.split("\n").find((one) => lostAnswer.test(one));
+  if (line === undefined) return undefined;
+  const groups = new Set([...shown.matchAll(lostLogGroup)].map(([, name]) => name));
+  const { AWS_REGION: region, AWS_ACCESS_KEY_ID: accessKeyId } = emulatorKeys;
+  const credentials = { accessKeyId, secretAccessKey: emulatorKeys.AWS_SECRET_ACCESS_KEY };
+  const client = new CloudWatchLogsClient({ endpoint, region, credentials });
+  try {
+    for (const logGroupName of groups)
+      await client.send(new DeleteLogGroupCommand({ logGroupName }));
+  } finally {
+    client.destroy();
+  }
+  return line.trim();
+}
 
 /** What one update did, by the kind of step. */
 export interface Changes {
@@ -40,6 +66,7 @@ export class PulumiStack {
   readonly #stopped: AbortSignal | undefined;
   readonly #folder: string;
   readonly #project: string;
+  #endpoint = "";
   /** Its configuration, for commands that change it. */
   readonly configFile: string;
 
@@ -62,6 +89,7 @@ export class PulumiStack {
 
   /** Makes the stack, with the configuration of rehearsals. @param endpoint where it finds AWS */
   async init(endpoint: string): Promise<void> {
+    this.#endpoint = endpoint;
     // Making a stack writes the salt of its secrets beside the project's file.
     await fs.copyFile(
       path.join(this.#project, "Pulumi.yaml"),
@@ -90,12 +118,12 @@ export class PulumiStack {
   async up(program = this.#project): Promise<Changes> {
     const args = [...this.#updateArgs("up", program), "--skip-preview"];
     const first = await runPulumi(args, this.#options);
-    const lost = first.stdout.split("\n").find((line) => lostAnswer.test(line));
-    if (first.code === 0 || lost === undefined) {
+    const lost = first.code === 0 ? undefined : await lostAnswerIn(first.stdout, this.#endpoint);
+    if (lost === undefined) {
       succeeded(args, first);
       return await this.#lastChanges();
     }
-    process.stderr.write(`an answer was lost, so pulumi up once more: ${lost.trim()}\n`);
+    process.stderr.write(`an answer was lost, so pulumi up once more: ${lost}\n`);
     const before = await this.#lastChanges();
     await this.#succeed(...args);
     return sumOf(before, await this.#lastChanges());

@@ -16,13 +16,13 @@ import {
   ownPlatform,
   startEmulator,
 } from "../../cli/rehearsal/emulator.ts";
-import { lostAnswer } from "../../cli/rehearsal/pulumi-stack.ts";
+import { lostAnswerIn } from "../../cli/rehearsal/pulumi-stack.ts";
 import { defaultPort } from "../../cli/target.ts";
 import { substitutes } from "../image/build.ts";
 import { docker, dockerMissing } from "../image/docker.ts";
 import { host, rehearseStage, stackImage, tag } from "../stack/build.ts";
 import type { Block, EnvironmentName } from "./markdown.ts";
-import { Session } from "./session.ts";
+import { Session, type SessionOptions } from "./session.ts";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -100,7 +100,7 @@ class Clone {
   }
 
   /** For a page that has the clone for itself. */
-  async visit(options: { timeoutMs: number; again?: RegExp }): Promise<Visit> {
+  async visit(options: Pick<SessionOptions, "timeoutMs" | "again">): Promise<Visit> {
     const { folder, environment } = this;
     const session = await Session.open({ folder, environment, ...options });
     const leave = async () => {
@@ -202,14 +202,19 @@ async function imagesHere(): Promise<Map<string, string>> {
   return new Map(lines.map((line) => line.split(" ") as [string, string]));
 }
 
-const deploying = { timeoutMs: 300_000, again: lostAnswer };
+/** How long a command may take on an account, and when it is run once more. */
+function deploying({ clone }: Account) {
+  const endpoint = clone.environment["AWS_ENDPOINT_URL"] ?? "";
+  const again = async (shown: string) => (await lostAnswerIn(shown, endpoint)) !== undefined;
+  return { timeoutMs: 300_000, again };
+}
 
 /** The emulator, with nothing deployed, for each page. */
 async function openDeploy(context: Mocha.Context): Promise<Environment> {
   const accounts = await openAccounts(context);
   const enter = async (): Promise<Visit> => {
     const account = await accounts.open();
-    const visit = await account.clone.visit(deploying);
+    const visit = await account.clone.visit(deploying(account));
     const leave = async () => {
       await visit.leave();
       await account.close();
@@ -226,7 +231,7 @@ async function openStack(context: Mocha.Context): Promise<Environment> {
   const { folder, environment } = account.clone;
   const TOKEN = randomBytes(24).toString("hex");
   const execute = async (...commands: string[]) => {
-    const session = await Session.open({ folder, environment, ...deploying });
+    const session = await Session.open({ folder, environment, ...deploying(account) });
     try {
       for (const command of commands) {
         const { code, output } = await session.execute(command);
@@ -256,7 +261,7 @@ async function openStack(context: Mocha.Context): Promise<Environment> {
     if (!made) await make();
     if ((await outputs()) === undefined) await execute("pulumi up --stack dev");
     const here = { folder, environment: { ...environment, ...(await outputs()) } };
-    const session = await Session.open({ ...here, ...deploying });
+    const session = await Session.open({ ...here, ...deploying(account) });
     return { session, leave: async () => await session.close() };
   };
   const close = async () => {

@@ -20,8 +20,8 @@ function serverOf(text: string): (typeof servers)[number] | undefined {
 export interface SessionOptions extends TerminalOptions {
   /** How long a command may take. */
   timeoutMs: number;
-  /** What is shown where a command failed for something else than itself: it is run once more. @default - none is */
-  again?: RegExp;
+  /** Whether a command failed for something else than itself, by what it showed: it is run once more then. @default - none is */
+  again?: (shown: string) => Promise<boolean>;
 }
 
 /** The terminals of somebody who goes through a page. */
@@ -74,8 +74,8 @@ export class Session {
     if (server === undefined || until !== undefined) {
       const run = async () => await this.#front.run(text, { timeoutMs, until });
       const ended = await run();
-      const lost = ended.code !== 0 && ended.output.some((line) => again?.test(line) === true);
-      return lost ? await run() : ended;
+      const lost = ended.code !== 0 && (await again?.(ended.output.join("\n")));
+      return lost === true ? await run() : ended;
     }
     const [kind, ready] = server;
     await this.#serving.get(kind)?.close();
