@@ -4,6 +4,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { expect } from "chai";
 import { localLogFile } from "../../cli/local-log.ts";
 import { isWanted, jsonLine, readLine, shownLine } from "../../cli/log-line.ts";
@@ -177,15 +178,29 @@ describe("millpond logs, of a pond on this machine", () => {
     expect({ code, stderr }).to.deep.equal({ code: 0, stderr: "" });
   });
 
-  it("ends with 130 by Ctrl-C before somebody who does not read on", async () => {
+  /** Resolves when a process has taken no time of a processor in five looks, where that can be told. */
+  const untilIdle = async (pid: number) => {
+    let same = 0;
+    for (let before = ""; same < 5; await pause(20)) {
+      const stat = await fs.readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+      const taken = stat.split(" ").slice(13, 15).join(" ");
+      same = taken === before ? same + 1 : 0;
+      before = taken;
+    }
+  };
+
+  it("ends with 130 by Ctrl-C while it waits for who reads", async () => {
     await fs.writeFile(file, logged("x".repeat(200)).repeat(50_000));
     const { code, stderr } = await runCli(["logs", "--dir", folder, "--json"], {
       onStart: (child) => {
         child.stdout?.once("data", () => {
           child.stdout?.pause();
-          child.kill("SIGINT");
+          void untilIdle(child.pid ?? 0).then(() => {
+            child.kill("SIGINT");
+            // What it has written, it waits to be rid of.
+            setImmediate(() => child.stdout?.resume());
+          });
         });
-        child.once("exit", () => child.stdout?.resume());
       },
     });
 
