@@ -143,5 +143,9 @@ async function greet(request: Request): Promise<Response> {
 function addressOf(server: ServerType, host: string): string {
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
+  return urlOf(host, port);
+}
+
+export function urlOf(host: string, port: number): string {
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

@@ -28,13 +28,14 @@ import { bytesText, countText, numberText } from "../app/text.ts";
 import { version } from "../app/version.ts";
 import { localContext } from "./local-context.ts";
 import { localLogFile } from "./local-log.ts";
-import { serveLocal } from "./local-server.ts";
+import { serveLocal, urlOf } from "./local-server.ts";
 import { LocalTopic } from "./local-topic.ts";
 import { defaultFolder, namedStore } from "./named-store.ts";
 import { progressBar } from "./progress.ts";
 import { copySample } from "./sample.ts";
+import { tablesText } from "./tables-text.ts";
 import { defaultPort } from "./target.ts";
-import { columnsText, fittedTo, foldedCommand, secondsText, widthOf } from "./text.ts";
+import { fittedTo, foldedCommand, secondsText, widthOf } from "./text.ts";
 import { UsageError } from "./usage-error.ts";
 import { watchInbox } from "./watch-inbox.ts";
 import { wholeNumber } from "./whole-number.ts";
@@ -111,7 +112,7 @@ async function servedAlready(
   { host, port }: Pick<LocalOptions, "host" | "port">,
 ): Promise<MillpondError | undefined> {
   if (!(error instanceof MillpondError) || error.code !== "listen") return undefined;
-  const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const url = urlOf(host, port);
   const found = await fetch(`${url}/health`, { signal: AbortSignal.timeout(2000) })
     .then(async (answer) => (await answer.json()) as { millpond?: unknown })
     .catch(() => undefined);
@@ -296,18 +297,7 @@ function sayTables(
   say: (text: string) => void,
 ): void {
   say("");
-  say(
-    columnsText([
-      ["table", "rows", "files", "size", "rejected"],
-      ...tables.map((t) => [
-        t.name,
-        numberText(t.rows),
-        numberText(t.files),
-        bytesText(t.bytes),
-        numberText(t.rejected),
-      ]),
-    ]),
-  );
+  say(tablesText(tables, { columns: false }));
   const sum = (of: (table: TableSummary) => number) =>
     tables.reduce((n, table) => n + of(table), 0);
   const { loaded, rejected, gone } = done;

@@ -1,9 +1,10 @@
 import { Command } from "commander";
 import { prefixes } from "../app/contract.ts";
 import type { TableDetails, TableSummary } from "../app/lake/reports.ts";
-import { bytesText, countText, numberText, withoutControls } from "../app/text.ts";
+import { bytesText, countText, withoutControls } from "../app/text.ts";
 import { rejectionText } from "./rejection-text.ts";
 import { interruption } from "./steps.ts";
+import { tablesText } from "./tables-text.ts";
 import {
   askWhole,
   jsonOf,
@@ -13,7 +14,6 @@ import {
   targetOf,
   targetOptions,
 } from "./target.ts";
-import { columnsText } from "./text.ts";
 
 interface TablesOptions extends TargetOptions {
   json: boolean;
@@ -63,15 +63,7 @@ function listText(said: unknown): string | undefined {
   const { tables } = (said ?? {}) as { tables?: TableSummary[] };
   if (!Array.isArray(tables)) return undefined;
   if (tables.length === 0) return "no tables yet: npm run put -- <file> makes one";
-  const rows = tables.map(({ name, rows, files, bytes, columns, rejected }) => [
-    withoutControls(name),
-    numberText(rows),
-    numberText(files),
-    bytesText(bytes),
-    columns === null ? "unreadable" : numberText(columns.length),
-    numberText(rejected),
-  ]);
-  return columnsText([["table", "rows", "files", "size", "columns", "rejected"], ...rows]);
+  return tablesText(tables, { columns: true });
 }
 
 /** Undefined where it is no table. */

@@ -268,37 +268,32 @@ async function knownResult(
   const key = Object.keys(request.parameters).length === 0 ? resultKey(request) : undefined;
   const before = key === undefined ? undefined : knownResults.get(key);
   if (before !== undefined) return before;
-  const { columns, lasting } = await resultColumns(connection, source, request);
+  const columns = await resultColumns(connection, source, request);
   const known = { columns, unhopeful: new Set<QueryFormat>() };
-  if (key !== undefined && lasting) knownResults.set(key, known);
+  if (key !== undefined) knownResults.set(key, known);
   return known;
 }
 
-/** @returns `lasting`: whether they hang on no parameter */
 async function resultColumns(
   connection: DuckDBConnection,
   source: string,
   { parameters }: QueryRequest,
-): Promise<{ columns: ResultColumn[]; lasting: boolean }> {
+): Promise<ResultColumn[]> {
   const query = `SELECT * FROM ${source}`;
   const statement = await prepare(connection, query, parameters);
   try {
     if (statement.parameterCount === 0) {
-      const columns = Array.from({ length: statement.columnCount }, (_, index) => {
+      return Array.from({ length: statement.columnCount }, (_, index) => {
         const name = statement.columnName(index);
         return { name, type: typeAt(statement, index, name) };
       });
-      return { columns, lasting: true };
     }
   } finally {
     statement.destroySync();
   }
   // What types it has may hang on what its parameters are.
   const empty = await runWith(connection, `${query} LIMIT 0`, parameters);
-  const columns = empty
-    .columnNames()
-    .map((name, index) => ({ name, type: typeAt(empty, index, name) }));
-  return { columns, lasting: false };
+  return empty.columnNames().map((name, index) => ({ name, type: typeAt(empty, index, name) }));
 }
 
 function typeAt(

@@ -88,8 +88,8 @@ const ofMachine = /No space left|Could not write|disk|duckdb_temp_/i;
 
 async function asSourceError(error: unknown, request: ConvertRequest): Promise<unknown> {
   const { format, source } = request;
-  const message = ofSource(messageOf(error), request);
   if (error instanceof MillpondError) return error;
+  const message = ofSource(messageOf(error), request);
   // What can't be quoted is a name of the source.
   if (error instanceof RangeError) {
     return new SourceError(reasonFrom("a column's name holds a NUL character", format, source));

@@ -101,21 +101,21 @@ function jsonRow(columns: readonly FormedColumn[], mode: FormMode): string {
   };
   const exact = () => object((id, { type }) => resultForm(id, type, "json", "exact"));
   if (mode === "exact") return exact();
-  const checked = new Set(columns.filter((column) => checkOf(column) !== undefined));
-  const plain = object((id, column) =>
-    checked.has(column) ? id : resultForm(id, column.type, "json", "hopeful"),
+  const plain = object((id, { type }) =>
+    isChecked(type) ? id : resultForm(id, type, "json", "hopeful"),
   );
-  if (checked.size === 0) return plain;
+  const unsafe = isUnsafe(columns);
+  if (unsafe === "") return plain;
   const all = columns.reduce((sum, { type }) => sum + checksIn(type), 0);
   const otherwise = all <= mostInBothForms ? exact() : fail;
-  return `CASE WHEN ${isUnsafe(columns)} THEN ${otherwise} ELSE ${plain} END`;
+  return `CASE WHEN ${unsafe} THEN ${otherwise} ELSE ${plain} END`;
 }
 
-function checkOf({ type }: FormedColumn): Check | undefined {
-  return type.kind === "plain" ? checks.get(type.name) : undefined;
+function isChecked(type: ColumnType): boolean {
+  return type.kind === "plain" && checks.has(type.name);
 }
 
-/** SQL that tells whether one of a row's numbers is no plain one. Those of a type share a check: planning one takes longer than making it. */
+/** SQL that tells whether one of a row's numbers is no plain one; empty where it has none with a check. Those of a type share a check: planning one takes longer than making it. */
 function isUnsafe(columns: readonly FormedColumn[]): string {
   const all = [...checks].flatMap(([type, check]) => {
     const same = columns.filter(

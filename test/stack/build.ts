@@ -1,11 +1,15 @@
+import { execFile } from "node:child_process";
 import fs from "node:fs/promises";
+import { promisify } from "node:util";
 import { expect } from "chai";
 import { parse, stringify } from "yaml";
 import { type Architecture, architectureCalled, architectures } from "../../app/contract.ts";
-import { pulumi } from "../../cli/pulumi.ts";
+import { findPulumi, pulumi } from "../../cli/pulumi.ts";
 import { standardPort } from "../../cli/rehearsal/pulumi-stack.ts";
 import { image, substitutes } from "../image/build.ts";
 import { docker, dockerMissing } from "../image/docker.ts";
+
+const run = promisify(execFile);
 
 export const host = architectureCalled("node", process.arch) as Architecture;
 /** Not the one that whoever runs the tests may have built. */
@@ -30,6 +34,21 @@ function skipWhere(context: Mocha.Context, missing: string | undefined): void {
   if (missing === undefined) return;
   process.stderr.write(`skipped: ${missing}\n`);
   context.skip();
+}
+
+/**
+ * Pulumi in a project's folder.
+ * @param state folder of its state
+ * @returns runs it with arguments, and gives what it wrote to standard output
+ */
+export function pulumiIn(cwd: string, state: string): (...args: string[]) => Promise<string> {
+  const env = {
+    ...process.env,
+    PULUMI_BACKEND_URL: `file://${state}`,
+    PULUMI_CONFIG_PASSPHRASE: "none",
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+  };
+  return async (...args) => (await run(findPulumi(), args, { cwd, env, maxBuffer: 1e8 })).stdout;
 }
 
 const rehearsal = new URL("../../Pulumi.rehearsal.yaml", import.meta.url);

@@ -6,9 +6,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect } from "chai";
 import MarkdownIt from "markdown-it";
-import { findPulumi } from "../../cli/pulumi.ts";
 import { emulatorOf } from "../s3/fixtures.ts";
-import { rehearseStage, requirePulumi } from "./build.ts";
+import { pulumiIn, rehearseStage, requirePulumi } from "./build.ts";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -29,7 +28,6 @@ describe("the program of docs/components.md", function () {
   this.timeout(180_000);
   let folder: string;
   let files: Map<string, string>;
-  let environment: NodeJS.ProcessEnv;
   let endpoint: string;
 
   before(async function () {
@@ -37,12 +35,6 @@ describe("the program of docs/components.md", function () {
     ({ endpoint } = await emulatorOf(this));
     files = await filesOf("docs/components.md");
     folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
-    environment = {
-      ...process.env,
-      PULUMI_BACKEND_URL: `file://${folder}`,
-      PULUMI_CONFIG_PASSPHRASE: "none",
-      PULUMI_SKIP_UPDATE_CHECK: "true",
-    };
     for (const [name, content] of files) {
       await fs.mkdir(path.dirname(path.join(folder, name)), { recursive: true });
       await fs.writeFile(path.join(folder, name), content);
@@ -81,8 +73,7 @@ describe("the program of docs/components.md", function () {
   });
 
   it("plans the bucket, the topic, the function and what joins them", async () => {
-    const inFolder = async (...args: string[]) =>
-      (await run(findPulumi(), args, { cwd: folder, env: environment, maxBuffer: 1e8 })).stdout;
+    const inFolder = pulumiIn(folder, folder);
     await inFolder("stack", "init", "dev");
     await fs.writeFile(path.join(folder, "Pulumi.dev.yaml"), "config: {}\n");
     await rehearseStage(path.join(folder, "Pulumi.dev.yaml"), endpoint);

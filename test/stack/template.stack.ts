@@ -5,9 +5,8 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect } from "chai";
-import { findPulumi } from "../../cli/pulumi.ts";
 import { emulatorOf } from "../s3/fixtures.ts";
-import { rehearseStage, requirePulumi } from "./build.ts";
+import { pulumiIn, rehearseStage, requirePulumi } from "./build.ts";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -26,7 +25,7 @@ describe("the repository as a template", function () {
   this.timeout(180_000);
   let folder: string;
   let project: string;
-  let environment: NodeJS.ProcessEnv;
+  let inProject: ReturnType<typeof pulumiIn>;
   let endpoint: string;
 
   before(async function () {
@@ -34,14 +33,7 @@ describe("the repository as a template", function () {
     ({ endpoint } = await emulatorOf(this));
     folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
     project = path.join(folder, "warehouse");
-    environment = {
-      ...process.env,
-      PULUMI_BACKEND_URL: `file://${folder}`,
-      PULUMI_CONFIG_PASSPHRASE: "none",
-      PULUMI_SKIP_UPDATE_CHECK: "true",
-      AWS_ACCESS_KEY_ID: "test",
-      AWS_SECRET_ACCESS_KEY: "test",
-    };
+    inProject = pulumiIn(project, folder);
     await copyTree(path.join(folder, "template"));
     await fs.mkdir(project);
   });
@@ -49,9 +41,6 @@ describe("the repository as a template", function () {
   after(async () => {
     if (folder !== undefined) await fs.rm(folder, { recursive: true, force: true });
   });
-
-  const inProject = async (...args: string[]) =>
-    (await run(findPulumi(), args, { cwd: project, env: environment, maxBuffer: 1e8 })).stdout;
 
   it("makes a project of another name by pulumi new", async () => {
     const said = await inProject(
