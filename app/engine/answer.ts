@@ -200,7 +200,7 @@ function sourceOf(query: string): string {
 
 /**
  * Runs one reviewed query and writes its answer to a file; a small one comes back whole, and its file goes.
- * @param connection a fresh one: the tables' names, and whatever the query sets up, go with it
+ * @param connection one with no names, or with just those of these tables, which it has afterwards
  * @param named whether it has the tables' names already
  * @throws MillpondError `sql-invalid` with DuckDB's message, line and caret for a mistake in the SQL
  */
@@ -223,17 +223,18 @@ export async function answer(
   try {
     const source = sourceOf(query);
     const known = await knownResult(connection, source, request);
-    const { columns } = known;
+    const columns = known.columns.map(({ name, type }) => ({
+      name,
+      type: type.alias ?? type.toString(),
+    }));
+    const small = await readAnswer(connection, source, known, request);
+    if (small !== undefined) return { ...small, bytes: small.content.length, columns };
     const { rows, bytes } = await writeAnswer(connection, source, known, request);
-    const found = {
-      rows,
-      bytes,
-      columns: columns.map(({ name, type }) => ({ name, type: type.alias ?? type.toString() })),
-    };
-    if (bytes > (request.inlineBytes ?? -1)) return found;
+    if (bytes > (request.inlineBytes ?? -1)) return { rows, bytes, columns };
+    if (!result.volatile) known.small.add(request.format);
     const content = fs.readFileSync(request.output);
     fs.rmSync(request.output);
-    return { ...found, content };
+    return { rows, bytes, columns, content };
   } catch (error) {
     throw await asCallersError(connection, error, request);
   }
@@ -249,15 +250,26 @@ interface KnownResult {
   columns: ResultColumn[];
   /** Formats of text in which its rows were hoped for in vain: the next time they are written exactly at once. */
   unhopeful: Set<QueryFormat>;
+  /** Formats in which it was small, and will be. */
+  small: Set<QueryFormat>;
 }
 
-/** What is known of the results of queries without parameters, by their SQL and by what is in the files of their tables. */
+/** What is known of the results of queries, by what they follow from. */
 const knownResults = new BoundedMap<string, KnownResult>(500);
 
-/** What the result of a query follows from. Undefined where that is too long to keep, or may change as it is read. */
-function resultKey({ sql, tables }: QueryRequest): string | undefined {
-  const identity = sql.length > longestKept ? undefined : identityOf(tables);
-  return identity === undefined ? undefined : `${identity} ${sql}`;
+/**
+ * What the result of a query follows from: its SQL, what is in the files of its tables, and its parameters, as types may hang on
+ * values, too. Undefined where that is too long to keep, or may change as it is read.
+ */
+function resultKey({ sql, parameters, tables }: QueryRequest): string | undefined {
+  const identity = identityOf(tables);
+  if (identity === undefined) return undefined;
+  const asked = JSON.stringify([sql, parameters], (_, value: unknown) =>
+    typeof value === "bigint" || (typeof value === "number" && !Number.isFinite(value))
+      ? { [typeof value]: String(value) }
+      : value,
+  );
+  return asked.length > longestKept ? undefined : `${identity} ${asked}`;
 }
 
 async function knownResult(
@@ -265,11 +277,11 @@ async function knownResult(
   source: string,
   request: QueryRequest,
 ): Promise<KnownResult> {
-  const key = Object.keys(request.parameters).length === 0 ? resultKey(request) : undefined;
+  const key = resultKey(request);
   const before = key === undefined ? undefined : knownResults.get(key);
   if (before !== undefined) return before;
   const columns = await resultColumns(connection, source, request);
-  const known = { columns, unhopeful: new Set<QueryFormat>() };
+  const known: KnownResult = { columns, unhopeful: new Set(), small: new Set() };
   if (key !== undefined) knownResults.set(key, known);
   return known;
 }
@@ -310,25 +322,63 @@ function typeAt(
   }
 }
 
+/** Writes an answer to its file. */
 async function writeAnswer(
   connection: DuckDBConnection,
   source: string,
-  { columns, unhopeful }: KnownResult,
+  known: KnownResult,
   request: QueryRequest,
 ): Promise<{ rows: number; bytes: number }> {
-  const write = async (mode: FormMode) => {
-    const formed = columns.map(({ name, type }) => ({ name, type: columnType(type) }));
-    const select = resultSelect(formed, request.format, mode);
+  const to = `${quoteLiteral(request.output)} (${queryFormats[request.format].copy}, USE_TMP_FILE false)`;
+  return await inItsForm(source, known, request, async (select) => {
     const { result, bytes } = await notBeyond(request, connection, () =>
-      runWith(
-        connection,
-        `COPY (SELECT ${select} FROM ${source}) TO ${quoteLiteral(request.output)} (${queryFormats[request.format].copy}, USE_TMP_FILE false)`,
-        request.parameters,
-      ),
+      runWith(connection, `COPY (${select}) TO ${to}`, request.parameters),
     );
     return { rows: result.rowsChanged, bytes };
+  });
+}
+
+/**
+ * An answer whose rows are texts, without a file: a file takes DuckDB as long as planning the query. Undefined where it is not
+ * known to be small, or is not.
+ */
+async function readAnswer(
+  connection: DuckDBConnection,
+  source: string,
+  known: KnownResult,
+  request: QueryRequest,
+): Promise<{ rows: number; content: Buffer } | undefined> {
+  const { format, parameters, inlineBytes = -1, mostBytes = inlineBytes } = request;
+  const { join } = queryFormats[format];
+  if (join === undefined || !known.small.has(format)) return undefined;
+  return await inItsForm(source, known, request, async (select) => {
+    const result = await runWith(connection, select, parameters);
+    // Which of its rows a query takes may be DuckDB's choice.
+    const most = Math.min(inlineBytes, mostBytes);
+    const rows: string[] = [];
+    let length = 0;
+    for (let chunk = 0; chunk < result.chunkCount; chunk += 1) {
+      const values = result.getChunk(chunk).getColumnValues(0) as string[];
+      for (const value of values) length += value.length;
+      if (length > most) return undefined;
+      rows.push(...values);
+    }
+    const content = Buffer.from(join(rows));
+    return content.length > most ? undefined : { rows: rows.length, content };
+  });
+}
+
+/** Runs a query for rows in the form of its format, and once more where they were hoped for in vain. */
+async function inItsForm<T>(
+  source: string,
+  { columns, unhopeful }: KnownResult,
+  { format }: QueryRequest,
+  run: (select: string) => Promise<T>,
+): Promise<T> {
+  const write = async (mode: FormMode) => {
+    const formed = columns.map(({ name, type }) => ({ name, type: columnType(type) }));
+    return await run(`SELECT ${resultSelect(formed, format, mode)} FROM ${source}`);
   };
-  const { format } = request;
   if (unhopeful.has(format)) return await write("exact");
   try {
     return await write("hopeful");

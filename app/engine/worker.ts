@@ -6,6 +6,7 @@ import { quoteList, quoteLiteral } from "../query/quote.ts";
 import { answer, describe, review } from "./answer.ts";
 import { bucketOptions, bucketSettings, loadHttpfs, useKeys } from "./bucket.ts";
 import { convert } from "./convert.ts";
+import { NamedConnections } from "./named-connections.ts";
 import type {
   BucketSetup,
   FromWorker,
@@ -15,15 +16,14 @@ import type {
   WorkerRequest,
   WorkerSetup,
 } from "./protocol.ts";
-import { SpareConnections } from "./spare-connections.ts";
 
 /**
- * The child process that holds DuckDB. One database; a fresh connection for each request, so that no request sees what
- * another set up. It never stops by itself, but ends with its parent.
+ * The child process that holds DuckDB. One database; a connection for each request, which queries over the same files have one after
+ * the other. It never stops by itself, but ends with its parent.
  */
 
 let instance: DuckDBInstance | undefined;
-let spares: SpareConnections | undefined;
+const named = new NamedConnections();
 let bucket: BucketSetup | undefined;
 /** The database of a worker that was started ahead. */
 let prepared: Promise<DuckDBInstance> | undefined;
@@ -83,7 +83,6 @@ async function setUp(setup: WorkerSetup): Promise<void> {
   await checkLock(created, setup, { ...options, ...settings });
   bucket = setup.bucket;
   instance = created;
-  spares = new SpareConnections(created);
 }
 
 /** Reads all settings back, on a connection as requests get one: nothing runs over half a lock. */
@@ -147,10 +146,16 @@ async function perform(id: number, request: WorkerRequest): Promise<unknown> {
   let connection: DuckDBConnection | undefined;
   try {
     await keyed;
-    const spare = request.kind === "query" ? await spares?.take(request.tables) : undefined;
-    connection = spare ?? (await instance.connect());
+    const kept = request.kind === "query" ? named.take(request.tables) : undefined;
+    connection = kept ?? (await instance.connect());
     underWay.set(id, connection);
-    return await performOn(connection, request, spare !== undefined);
+    const result = await performOn(connection, request, kept !== undefined);
+    // An interrupt may still be on its way to it.
+    if (request.kind === "query" && !interrupting.has(id)) {
+      named.giveBack(request.tables, connection);
+      connection = undefined;
+    }
+    return result;
   } finally {
     underWay.delete(id);
     clearInterval(interrupting.get(id));
@@ -159,11 +164,11 @@ async function perform(id: number, request: WorkerRequest): Promise<unknown> {
   }
 }
 
-/** @param named whether it has the tables' names already */
+/** @param isNamed whether the connection has the tables' names already */
 async function performOn(
   connection: DuckDBConnection,
   request: WorkerRequest,
-  named: boolean,
+  isNamed: boolean,
 ): Promise<unknown> {
   switch (request.kind) {
     case "convert":
@@ -171,7 +176,7 @@ async function performOn(
     case "review":
       return await review(connection, request.sql);
     case "query":
-      return await answer(connection, request, named);
+      return await answer(connection, request, isNamed);
     case "describe":
       return await describe(connection, request.files);
   }
@@ -228,11 +233,7 @@ process.on("message", (message: ToWorker) => {
   }
   const { id, request } = message;
   perform(id, request).then(
-    (result) => {
-      send({ kind: "result", id, result });
-      // When the answer is on its way.
-      if (request.kind === "query") spares?.prepare(request.tables);
-    },
+    (result) => send({ kind: "result", id, result }),
     (error: unknown) => {
       send({ kind: "error", id, error: toWire(error) });
       if (isBroken(error)) endSoon(error);

@@ -1,7 +1,7 @@
 /**
  * All functions that DuckDB has: those that a caller's SQL may name, and the others by why it may not. Each of the first kind
  * computes from its arguments alone: none reads a file, a setting, the catalog or the clock of another session, runs SQL from
- * text, waits, or writes. What stands nowhere here is refused, too, and a test fails until somebody has looked at it: so a new
+ * text, waits, writes, or leaves anything on its connection but `random`'s next number. What stands nowhere here is refused, too, and a test fails until somebody has looked at it: so a new
  * DuckDB brings nothing new to a caller.
  */
 

@@ -7,6 +7,8 @@ interface FormatFacts {
   aliases: readonly string[];
   /** Options of DuckDB's COPY; what it copies is in the format's form, which for JSON is a column of objects. */
   copy: string;
+  /** The same answer, made of the texts of its rows. Undefined where rows are no texts. */
+  join?: (rows: readonly string[]) => string;
   /** What names of files end in. */
   ending: string;
 }
@@ -22,12 +24,14 @@ export const queryFormats: Readonly<Record<QueryFormat, FormatFacts>> = {
     mediaType: "application/json",
     aliases: ["text/json"],
     copy: `${lines}, PREFIX '[\n\t', NEW_LINE ',\n\t', SUFFIX '\n]\n'`,
+    join: (rows) => `[\n\t${rows.join(",\n\t")}\n]\n`,
     ending: "json",
   },
   ndjson: {
     mediaType: "application/x-ndjson",
     aliases: ["application/ndjson", "application/jsonl", "application/json-lines"],
     copy: lines,
+    join: (rows) => rows.map((row) => `${row}\n`).join(""),
     ending: "ndjson",
   },
   csv: { mediaType: "text/csv", aliases: [], copy: "FORMAT csv, HEADER true", ending: "csv" },

@@ -3,7 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { expect } from "chai";
 import { Engine, type EngineEvent } from "../../app/engine/engine.ts";
-import type { Parameters } from "../../app/engine/protocol.ts";
+import type { Parameters, ParameterValue } from "../../app/engine/protocol.ts";
 import type { QueryFormat } from "../../app/query/result-format.ts";
 import { rejection } from "../failure.ts";
 
@@ -599,6 +599,80 @@ describe("Engine", () => {
         expect(inCsv.text).to.equal(csv === "" ? "v\n\n" : `v\n${csv}\n`);
       });
     }
+
+    /** What the engine makes of a query whose answer is to come with the result; `nowhere`: a file of it could not be written. */
+    async function askSmall(
+      sql: string,
+      {
+        format,
+        parameters = [],
+        inlineBytes = 65_536,
+        nowhere = false,
+      }: { format: QueryFormat; parameters?: Parameters; inlineBytes?: number; nowhere?: boolean },
+    ) {
+      answers += 1;
+      const output = path.join(folder, nowhere ? "no-folder" : ".", `answer-${answers}`);
+      const { content, ...facts } = await engine.run({
+        kind: "query",
+        sql,
+        parameters,
+        tables: [],
+        format,
+        output,
+        inlineBytes,
+      });
+      return {
+        ...facts,
+        text: content === undefined ? undefined : Buffer.from(content).toString(),
+      };
+    }
+
+    for (const format of ["json", "ndjson"] as const) {
+      it(`answers a small query with the same ${format} again, for which it needs no file`, async () => {
+        const queries = [
+          ...forms.map(([sql]) => `SELECT ${sql} AS v`),
+          "SELECT 1 AS a WHERE false",
+          "SELECT i, i::VARCHAR || chr(10) || 'ä\"🦆' AS s FROM range(500) t(i)",
+          "SELECT NULL AS a, 9007199254740993 AS b UNION ALL SELECT 'x', 7",
+        ];
+        for (const sql of queries) {
+          const first = await askSmall(sql, { format });
+          const again = await askSmall(sql, { format, nowhere: true });
+
+          expect(first.text, sql).to.be.a("string");
+          expect(again, sql).to.deep.equal(first);
+        }
+      });
+    }
+
+    it("writes a file of an answer that may be another each time, and of one that turns out larger", async () => {
+      for (const [sql, inlineBytes] of [
+        ["SELECT uuid() AS u", 65_536],
+        ["SELECT repeat('x', 40) AS s", 40],
+      ] as const) {
+        await askSmall(sql, { format: "ndjson" });
+        const again = askSmall(sql, { format: "ndjson", inlineBytes, nowhere: true });
+
+        expect((await rejection(again)).message, sql).to.contain("no-folder");
+      }
+    });
+
+    it("tells what it knows of a query's result from what it knows of the same with other parameters", async () => {
+      const sql = "SELECT typeof($1) AS type, $1 AS value";
+      const said = async (value: ParameterValue) =>
+        (await askSmall(sql, { format: "ndjson", parameters: [value] })).text;
+      for (const _ of [1, 2]) {
+        expect(await said(1)).to.equal('{"type":"BIGINT","value":1}\n');
+        expect(await said("1")).to.equal('{"type":"VARCHAR","value":"1"}\n');
+        expect(await said(2n ** 64n)).to.equal(
+          '{"type":"HUGEINT","value":"18446744073709551616"}\n',
+        );
+        expect(await said(null)).to.equal('{"type":"\\"NULL\\"","value":null}\n');
+        expect(await said(Number.POSITIVE_INFINITY)).to.equal(
+          '{"type":"DOUBLE","value":"Infinity"}\n',
+        );
+      }
+    });
 
     it("says the types that the values had", async () => {
       const { columns } = await ask("SELECT sum(1) AS s, [1.5] AS l");
