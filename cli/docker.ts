@@ -137,15 +137,15 @@ async function asked(
   });
 }
 
-/** Ids of the containers that run an image, or have. */
-export async function containersOf(image: string): Promise<string[]> {
-  const args = ["ps", "--all", "--quiet", "--filter", `ancestor=${image}`];
+/** Ids of the containers that have a label, and run or have. */
+export async function containersOf(label: string): Promise<string[]> {
+  const args = ["ps", "--all", "--quiet", "--filter", `label=${label}`];
   const found = await docker(args, { show: false });
   return found.split("\n").filter((id) => id !== "");
 }
 
-/** Removes those of an image that were not there before: what an emulator has left. */
-export async function removeContainers(image: string, before: readonly string[]): Promise<void> {
-  const left = (await containersOf(image)).filter((id) => !before.includes(id));
+/** Removes them, whether they run or not. */
+export async function removeContainers(label: string): Promise<void> {
+  const left = await containersOf(label);
   if (left.length > 0) await docker(["rm", "--force", ...left], { show: false });
 }

@@ -18,10 +18,10 @@ import { environmentNames, prefixes } from "../app/contract.ts";
 import { MillpondError } from "../app/errors.ts";
 import { countText } from "../app/text.ts";
 import type { DeployedStack } from "./deployed-stack.ts";
-import { containersOf, docker, removeContainers, requireBuilder, requireDocker } from "./docker.ts";
+import { docker, removeContainers, requireBuilder, requireDocker } from "./docker.ts";
 import { buildImage, hostArchitecture } from "./image.ts";
 import { pulumi } from "./pulumi.ts";
-import { type Emulator, emulatorKeys, startEmulator } from "./rehearsal/emulator.ts";
+import { type Emulator, emulatorKeys, labelAt, startEmulator } from "./rehearsal/emulator.ts";
 import { PulumiStack, standardPort } from "./rehearsal/pulumi-stack.ts";
 import { get } from "./request.ts";
 import { smoke } from "./smoke.ts";
@@ -54,8 +54,7 @@ export function rehearseCommand(): Command {
       "after",
       `
 Needs Docker and Python 3, and no AWS account: the emulator, ministack, comes
-from PyPI, to .cache/. It takes some minutes, and leaves that and the image. A
-ministack that runs already loses its containers, as the new one removes them.
+from PyPI, to .cache/. It takes some minutes, and leaves that and the image.
 Exit code: 0 all went well; 1 something did not; 2 the call is wrong; 130 it was
 interrupted.`,
     )
@@ -80,7 +79,7 @@ async function rehearse(
 ): Promise<number> {
   const steps = new Steps(report, stopped);
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-rehearsal-"));
-  const parts: { emulator?: Emulator; imageId?: string; foreign?: string[] } = {};
+  let emulator: Emulator | undefined;
   try {
     await steps.must("what it takes is there", async () => {
       const docker = await (image === undefined ? requireBuilder() : requireDocker());
@@ -88,21 +87,18 @@ async function rehearse(
       return { detail: `Docker ${docker}, Pulumi ${version.trim()}`, value: undefined };
     });
     const imageId = await steps.must("the image", async () => await findImage(image));
-    parts.foreign = await containersOf(imageId);
-    parts.imageId = imageId;
-    const emulator = await steps.must("the emulator starts", async () => {
+    emulator = await steps.must("the emulator starts", async () => {
       const started = await startEmulator({ port });
       if ("missing" in started) throw new Error(started.missing);
       return { detail: started.endpoint, value: started };
     });
-    parts.emulator = emulator;
     await journey(steps, { folder, imageId, endpoint: emulator.endpoint, stopped });
   } catch (error) {
     // Which step it was has been said.
     if ((error as MillpondError).code !== "step") throw error;
   } finally {
-    await parts.emulator?.stop();
-    if (parts.imageId !== undefined) await removeContainers(parts.imageId, parts.foreign ?? []);
+    await emulator?.stop();
+    if (emulator !== undefined) await removeContainers(labelAt(emulator.endpoint));
     await fs.rm(folder, { recursive: true, force: true });
   }
   return steps.failed;

@@ -2,6 +2,7 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import fs from "node:fs/promises";
+import os from "node:os";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -43,8 +44,12 @@ const venv = path.join(
   `python-${createHash("sha256").update(readFileSync(requirements)).digest("hex").slice(0, 12)}`,
 );
 
-/** Makes the Python environment with all of requirements.txt, once. @returns why it can't */
-async function installPython(): Promise<string | undefined> {
+/**
+ * Makes the Python environment with all of requirements.txt, once, in one process at a time. Whatever needs it does so by itself; those
+ * who start several such processes do it before.
+ * @returns why it can't
+ */
+export async function installPython(): Promise<string | undefined> {
   if (existsSync(path.join(venv, "complete"))) return undefined;
   const python = await run("python3", ["--version"]).catch(() => undefined);
   if (python === undefined) return "there is no python3 on this machine: install Python 3";
@@ -101,6 +106,14 @@ export async function startEmulator({
     throw error;
   });
   return { endpoint, stop: () => stop(child) };
+}
+
+/**
+ * By which Docker knows the containers of an emulator's functions, and of no other's. It removes most of them when it ends.
+ * @see https://github.com/ministackorg/ministack/blob/main/ministack/core/container_reaper.py
+ */
+export function labelAt(endpoint: string): string {
+  return `ministack.instance=${os.hostname()}:${new URL(endpoint).port}`;
 }
 
 /** What DuckDB calls this machine's platform. */

@@ -6,21 +6,24 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import sharp from "sharp";
 import { architectureNames, environmentNames as variables } from "../../app/contract.ts";
-import { containersOf, removeContainers } from "../../cli/docker.ts";
+import { removeContainers } from "../../cli/docker.ts";
 import { freePort } from "../../cli/free-port.ts";
 import { findPulumi } from "../../cli/pulumi.ts";
 import {
   emulatorKeys,
   extensionFor,
+  labelAt,
   ownPlatform,
   startEmulator,
 } from "../../cli/rehearsal/emulator.ts";
 import { lostAnswerIn } from "../../cli/rehearsal/pulumi-stack.ts";
 import { defaultPort } from "../../cli/target.ts";
+import { buildExample, exampleFolder, exampleTag } from "../examples/image.ts";
 import { substitutes } from "../image/build.ts";
 import { docker, dockerMissing } from "../image/docker.ts";
-import { host, rehearseStage, stackImage, tag } from "../stack/build.ts";
+import { host, otherImage, rehearseStage, requireTools, stackImage, tag } from "../stack/build.ts";
 import type { Block, EnvironmentName } from "./markdown.ts";
 import { Session, type SessionOptions } from "./session.ts";
 
@@ -82,8 +85,9 @@ class Clone {
     await fs.mkdir(path.join(work, "bin"));
     await run("git", ["clone", "--quiet", root, clone.folder]);
     await fs.symlink(path.join(root, "node_modules"), path.join(clone.folder, "node_modules"));
-    // CI installs once, by the same command.
-    await clone.standIn("npm", `[ "$1" = ci ] && exit 0`);
+    // CI installs once, by the same command; and `pulumi new` what it has copied.
+    await clone.standIn("npm", `case "$1" in ci | install) exit 0 ;; esac`);
+    await clone.standInPulumi();
     return clone;
   }
 
@@ -97,6 +101,13 @@ class Clone {
     const found = real ?? folders.map((folder) => path.join(folder, program)).find(isProgram);
     const script = `#!/usr/bin/env bash\n${lines}\nexec "${found}" "$@"\n`;
     await fs.writeFile(path.join(own, program), script, { mode: 0o755 });
+  }
+
+  /** @param lines as in `standIn` @default "" */
+  async standInPulumi(lines = ""): Promise<void> {
+    // It takes ~ from the list of users, whatever HOME says.
+    const login = `[ "$*" = "login --local" ] && set -- login "file://$HOME"`;
+    await this.standIn("pulumi", `${login}\n${lines}`, findPulumi());
   }
 
   /** For a page that has the clone for itself. */
@@ -185,7 +196,8 @@ async function openImage(context: Mocha.Context): Promise<Environment> {
     const more = options.map((word) => `'${word}'`).join(" ");
     const build = `[ "$1 $2" = "buildx build" ] && set -- buildx build ${more} "\${@:3}"`;
     if (options.length > 0) await clone.standIn("docker", build);
-    return await clone.visit({ timeoutMs: 300_000 });
+    // A rehearsal is one command.
+    return await clone.visit({ timeoutMs: 900_000 });
   };
   const close = async () => {
     const built = [...(await imagesHere()).keys()].filter((name) => !before.has(name));
@@ -211,9 +223,34 @@ function deploying({ clone }: Account) {
 
 /** The emulator, with nothing deployed, for each page. */
 async function openDeploy(context: Mocha.Context): Promise<Environment> {
-  const accounts = await openAccounts(context);
+  return await openEmpty(context, await pond(context));
+}
+
+/** The same with the image of an example. */
+async function openExample(context: Mocha.Context, name: string): Promise<Environment> {
+  await requireTools(context);
+  const imageId = await buildExample(name, host);
+  const project = { folder: path.relative(root, exampleFolder(name)), stages: ["dev"] };
+  const tags = [exampleTag(name, host)];
+  return await openEmpty(context, { ...project, imageId, tags }, async (clone) => {
+    const photograph = {
+      create: { width: 800, height: 600, channels: 3, background: "tan" },
+    } as const;
+    await sharp(photograph)
+      .jpeg()
+      .toFile(path.join(clone.folder, project.folder, "tom.jpg"));
+  });
+}
+
+async function openEmpty(
+  context: Mocha.Context,
+  project: Project,
+  furnish: (clone: Clone) => Promise<void> = async () => {},
+): Promise<Environment> {
+  const accounts = await openAccounts(context, project);
   const enter = async (): Promise<Visit> => {
     const account = await accounts.open();
+    await furnish(account.clone);
     const visit = await account.clone.visit(deploying(account));
     const leave = async () => {
       await visit.leave();
@@ -224,9 +261,11 @@ async function openDeploy(context: Mocha.Context): Promise<Environment> {
   return { enter, close: accounts.close };
 }
 
-/** The emulator with a stack dev, for all pages: deployed for the first, and again where a page has destroyed it. */
+/** The emulator with a stack dev, which has run another image before, for all pages. */
 async function openStack(context: Mocha.Context): Promise<Environment> {
-  const accounts = await openAccounts(context);
+  const project = await pond(context);
+  const earlier = await otherImage();
+  const accounts = await openAccounts(context, { ...project, tags: [...project.tags, earlier] });
   const account = await accounts.open();
   const { folder, environment } = account.clone;
   const TOKEN = randomBytes(24).toString("hex");
@@ -241,25 +280,29 @@ async function openStack(context: Mocha.Context): Promise<Environment> {
       await session.close();
     }
   };
-  const outputs = async (): Promise<Record<string, string> | undefined> => {
+  const outputs = async (): Promise<Record<string, string>> => {
     const file = path.join(folder, "..", "outputs.json");
     await execute(`pulumi stack output --json --stack dev > ${file}`);
     const { apiUrl: URL, bucketName: BUCKET } = JSON.parse(await fs.readFile(file, "utf8"));
-    return URL === undefined ? undefined : { URL, BUCKET, TOKEN };
+    return { URL, BUCKET, TOKEN };
   };
   let made = false;
   const make = async () => {
     made = true;
-    const token = `--secret --path secrets.tokens ${TOKEN}`;
+    const deploy = (imageUri: string) => [
+      `pulumi config set --stack dev imageUri ${imageUri}`,
+      "pulumi up --stack dev",
+    ];
     await execute(
       "pulumi login --local",
       "pulumi stack init dev",
-      `pulumi config set --stack dev ${token}`,
+      `pulumi config set --stack dev --secret --path secrets.tokens ${TOKEN}`,
+      ...deploy(earlier),
+      ...deploy(project.imageId),
     );
   };
   const enter = async (): Promise<Visit> => {
     if (!made) await make();
-    if ((await outputs()) === undefined) await execute("pulumi up --stack dev");
     const here = { folder, environment: { ...environment, ...(await outputs()) } };
     const session = await Session.open({ ...here, ...deploying(account) });
     return { session, leave: async () => await session.close() };
@@ -278,42 +321,68 @@ interface Account {
   close(): Promise<void>;
 }
 
-/** Emulators of AWS, each beside a clone whose stacks go there, with an image that is built once. */
-async function openAccounts(context: Mocha.Context) {
+/** A project of Pulumi's in the repository. */
+interface Project {
+  /** In the repository. */
+  folder: string;
+  /** Stacks that get the AWS of rehearsals. */
+  stages: readonly string[];
+  /** Of the image that its functions run. */
+  imageId: string;
+  /** Names of images that go in the end. */
+  tags: readonly string[];
+}
+
+async function pond(context: Mocha.Context): Promise<Project> {
+  return { folder: ".", stages: ["dev", "prod"], imageId: await stackImage(context), tags: [tag] };
+}
+
+/** Emulators of AWS, each beside a clone whose stacks go there. */
+async function openAccounts(context: Mocha.Context, { folder, stages, imageId, tags }: Project) {
   await openClone(context);
   await run("aws", ["--version"]).catch(() => skip(context, "there is no AWS CLI on this machine"));
-  const imageId = await stackImage(context);
-  const foreign = await containersOf(imageId);
   const open = async (): Promise<Account> => {
     const emulator = await startEmulator();
     if ("missing" in emulator) return skip(context, emulator.missing);
     const clone = await Clone.make();
-    // It takes ~ from the list of users, whatever HOME says.
-    const login = `[ "$*" = "login --local" ] && set -- login "file://$HOME"`;
     // What comes before an update, rehearsals have: only rules need it, which refuse by it.
-    const update = `case "$*" in *--policy-pack*) ;; "up "* | "destroy "*) set -- "$@" --skip-preview ;; esac`;
-    await clone.standIn("pulumi", `${login}\n${update}`, findPulumi());
+    await clone.standInPulumi(
+      `case "$*" in *--policy-pack*) ;; up | "up "* | destroy | "destroy "*) set -- "$@" --skip-preview ;; esac`,
+    );
     Object.assign(clone.environment, emulatorKeys, {
       // For AWS's own command line.
       AWS_DEFAULT_REGION: emulatorKeys.AWS_REGION,
       AWS_ENDPOINT_URL: emulator.endpoint,
+      // Whatever it shows is to stay there.
+      AWS_PAGER: "",
       PULUMI_CONFIG_PASSPHRASE: randomBytes(16).toString("hex"),
       [variables.extensions]: await extensionFor(await ownPlatform()),
     });
-    for (const name of ["dev", "prod"]) {
-      const stageFile = path.join(clone.folder, `Pulumi.${name}.yaml`);
-      await rehearseStage(stageFile, emulator.endpoint, { architecture: host, imageUri: imageId });
+    const project = path.join(clone.folder, folder);
+    for (const name of stages) {
+      const file = path.join(project, `Pulumi.${name}.yaml`);
+      await fs.appendFile(file, "");
+      const own = { architecture: host, imageUri: imageId };
+      await rehearseStage(file, emulator.endpoint, own, project);
     }
     const close = async () => {
       await emulator.stop();
-      await removeContainers(imageId, foreign);
+      await removeContainers(labelAt(emulator.endpoint));
     };
     return { clone, close };
   };
-  return { open, close: async () => void (await docker("image", "rm", tag)) };
+  return { open, close: async () => void (await docker("image", "rm", ...tags)) };
 }
 
 /** Each opens what all its pages share, and skips them where something is missing. */
 export const environments: Readonly<
   Record<EnvironmentName, (context: Mocha.Context) => Promise<Environment>>
-> = { pond: openPond, clone: openClone, stack: openStack, deploy: openDeploy, image: openImage };
+> = {
+  pond: openPond,
+  clone: openClone,
+  stack: openStack,
+  deploy: openDeploy,
+  image: openImage,
+  orders: (context) => openExample(context, "orders"),
+  thumbnails: (context) => openExample(context, "thumbnails"),
+};

@@ -1,7 +1,15 @@
 import MarkdownIt, { type Token } from "markdown-it";
 
 /** Where the commands of a block run. */
-export const environmentNames = ["pond", "clone", "stack", "deploy", "image"] as const;
+export const environmentNames = [
+  "pond",
+  "clone",
+  "stack",
+  "deploy",
+  "image",
+  "orders",
+  "thumbnails",
+] as const;
 export type EnvironmentName = (typeof environmentNames)[number];
 
 /** What the comment before a block says of it. */

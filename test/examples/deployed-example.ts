@@ -3,7 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { containersOf, removeContainers } from "../../cli/docker.ts";
-import { type Emulator, startEmulator } from "../../cli/rehearsal/emulator.ts";
+import { type Emulator, labelAt, startEmulator } from "../../cli/rehearsal/emulator.ts";
 import { PulumiStack } from "../../cli/rehearsal/pulumi-stack.ts";
 import { docker } from "../image/docker.ts";
 import { host, requireTools } from "../stack/build.ts";
@@ -21,21 +21,16 @@ export class DeployedExample {
   readonly stack: PulumiStack;
   readonly #name: string;
   readonly #folder: string;
-  readonly #imageId: string;
-  /** Containers that were there before. */
-  readonly #foreign: string[];
   readonly #emulator: Emulator;
 
   private constructor(
     name: string,
     stack: PulumiStack,
-    parts: { folder: string; imageId: string; foreign: string[]; emulator: Emulator },
+    parts: { folder: string; emulator: Emulator },
   ) {
     this.stack = stack;
     this.#name = name;
     this.#folder = parts.folder;
-    this.#imageId = parts.imageId;
-    this.#foreign = parts.foreign;
     this.#emulator = parts.emulator;
   }
 
@@ -43,7 +38,6 @@ export class DeployedExample {
   static async prepare(name: string, context: Mocha.Context): Promise<DeployedExample> {
     await requireTools(context);
     const imageId = await buildExample(name, host);
-    const foreign = await containersOf(imageId);
     const emulator = await startEmulator({ enforceIam: true });
     if ("missing" in emulator) {
       process.stderr.write(`skipped: ${emulator.missing}\n`);
@@ -52,7 +46,7 @@ export class DeployedExample {
     process.env["AWS_ENDPOINT_URL"] = emulator.endpoint;
     const folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
     const stack = new PulumiStack("test", folder, undefined, exampleFolder(name));
-    const example = new DeployedExample(name, stack, { folder, imageId, foreign, emulator });
+    const example = new DeployedExample(name, stack, { folder, emulator });
     try {
       await stack.init(emulator.endpoint);
       await stack.setConfig("architecture", host);
@@ -88,7 +82,7 @@ export class DeployedExample {
 
   /** Those that a function runs with: it must have been invoked a moment ago, to have a container. */
   async keysOf(functionName: string): Promise<FunctionKeys> {
-    for (const id of await containersOf(this.#imageId)) {
+    for (const id of await containersOf(labelAt(this.#emulator.endpoint))) {
       const [{ Config }] = JSON.parse(await docker("inspect", id)) as [
         { Config: { Env: string[] } },
       ];
@@ -108,7 +102,7 @@ export class DeployedExample {
   async remove(): Promise<void> {
     delete process.env["AWS_ENDPOINT_URL"];
     await this.#emulator.stop();
-    await removeContainers(this.#imageId, this.#foreign);
+    await removeContainers(labelAt(this.#emulator.endpoint));
     await docker("image", "rm", exampleTag(this.#name, host));
     await fs.rm(this.#folder, { recursive: true });
   }

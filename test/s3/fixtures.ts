@@ -2,6 +2,7 @@ import {
   type Emulator,
   emulatorKeys,
   extensionFor,
+  installPython,
   ownPlatform,
   startEmulator,
 } from "../../cli/rehearsal/emulator.ts";
@@ -12,7 +13,7 @@ export interface TestEmulator extends Emulator {
   extensions: string;
 }
 
-/** One emulator for all tests of a run, from when the first of them asks for it. */
+/** One emulator for all tests of a run, or of a file where files run side by side, from when the first of them asks for it. */
 let emulator: Promise<TestEmulator | { missing: string }> | undefined;
 
 async function start(): Promise<TestEmulator | { missing: string }> {
@@ -21,14 +22,22 @@ async function start(): Promise<TestEmulator | { missing: string }> {
   return { ...started, extensions: await extensionFor(await ownPlatform()) };
 }
 
-export function mochaGlobalSetup() {
-  Object.assign(process.env, emulatorKeys);
+/** Once, before processes that run suites side by side: two that install the emulator at once would be in each other's way. */
+export async function mochaGlobalSetup() {
+  // Each suite says what is missing.
+  if ((await installPython()) === undefined) await extensionFor(await ownPlatform());
 }
 
-export async function mochaGlobalTeardown() {
-  const started = await emulator;
-  if (started !== undefined && "stop" in started) await started.stop();
-}
+export const mochaHooks = {
+  beforeAll() {
+    Object.assign(process.env, emulatorKeys);
+  },
+  async afterAll() {
+    const started = await emulator;
+    emulator = undefined;
+    if (started !== undefined && "stop" in started) await started.stop();
+  },
+};
 
 /**
  * The emulator, or what is missing for it: then the suite that asks is skipped, and says so.

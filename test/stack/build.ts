@@ -1,5 +1,7 @@
 import { execFile } from "node:child_process";
 import fs from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect } from "chai";
 import { parse, stringify } from "yaml";
@@ -12,8 +14,8 @@ import { docker, dockerMissing } from "../image/docker.ts";
 const run = promisify(execFile);
 
 export const host = architectureCalled("node", process.arch) as Architecture;
-/** Not the one that whoever runs the tests may have built. */
-export const tag = "millpond-test:stack";
+/** Not the one that whoever runs the tests may have built, nor of a suite that runs beside. */
+export const tag = `millpond-test:stack-${process.pid}`;
 
 /** Skips the suite, and says why, where there is no Docker or no Pulumi. */
 export async function requireTools(context: Mocha.Context): Promise<void> {
@@ -51,22 +53,26 @@ export function pulumiIn(cwd: string, state: string): (...args: string[]) => Pro
   return async (...args) => (await run(findPulumi(), args, { cwd, env, maxBuffer: 1e8 })).stdout;
 }
 
-const rehearsal = new URL("../../Pulumi.rehearsal.yaml", import.meta.url);
+const root = fileURLToPath(new URL("../../", import.meta.url));
 
-/** Gives a stage's file the AWS of rehearsals, at an emulator, and what else it is to have. */
+/**
+ * Gives a stage's file the AWS of rehearsals, at an emulator, and what else it is to have.
+ * @param project folder with the settings of rehearsals @default this repository's own
+ */
 export async function rehearseStage(
   stageFile: string,
   endpoint: string,
   more: Readonly<Record<string, string>> = {},
+  project = root,
 ): Promise<void> {
   const stage = parse(await fs.readFile(stageFile, "utf8"));
   const { config } = parse(
-    (await fs.readFile(rehearsal, "utf8")).replaceAll(
+    (await fs.readFile(path.join(project, "Pulumi.rehearsal.yaml"), "utf8")).replaceAll(
       `localhost:${standardPort}`,
       `localhost:${new URL(endpoint).port}`,
     ),
   );
-  const all = { ...stage, config: { ...stage.config, ...config, ...more } };
+  const all = { ...stage, config: { ...stage?.config, ...config, ...more } };
   await fs.writeFile(stageFile, stringify(all));
 }
 
@@ -78,4 +84,14 @@ export async function stackImage(context: Mocha.Context): Promise<string> {
   const built = await image("--platform", architectures[host].platform, "--tag", tag, ...given);
   expect(built.code, built.text).to.equal(0);
   return await docker("image", "inspect", tag, "--format", "{{.Id}}");
+}
+
+/** Another image, which does the same, for what replaces one. @returns its id, which whoever asked removes */
+export async function otherImage(): Promise<string> {
+  const container = await docker("create", tag);
+  try {
+    return await docker("commit", "--change", "LABEL changed=yes", container);
+  } finally {
+    await docker("rm", container);
+  }
 }

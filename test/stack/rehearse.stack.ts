@@ -6,6 +6,7 @@ import readline from "node:readline";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { containersOf } from "../../cli/docker.ts";
+import { labelAt } from "../../cli/rehearsal/emulator.ts";
 import type { StepResult } from "../../cli/steps.ts";
 import { docker } from "../image/docker.ts";
 import { stackImage, tag } from "./build.ts";
@@ -15,7 +16,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 /** What a rehearsal is worth: a step that goes missing is missed here. */
 const journey: readonly [string, RegExp][] = [
   ["what it takes is there", /^Docker \d[^ ]*, Pulumi v3\./],
-  ["the image", /^millpond-test:stack$/],
+  ["the image", new RegExp(`^${tag}$`)],
   ["the emulator starts", /^http:\/\/127\.0\.0\.1:\d+$/],
   ["pulumi stack init rehearsal", /^for (arm64|x86_64)/],
   [
@@ -44,13 +45,11 @@ describe("millpond rehearse", function () {
   // Real updates of a real engine.
   this.timeout(600_000);
   let imageId: string;
-  let foreign: string[];
   let folder: string;
   const children: ChildProcess[] = [];
 
   before(async function () {
     imageId = await stackImage(this);
-    foreign = await containersOf(imageId);
     folder = await fs.mkdtemp(path.join(os.tmpdir(), "millpond-test-"));
   });
   after(async () => {
@@ -69,19 +68,22 @@ describe("millpond rehearse", function () {
     children.push(child);
     const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
     const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const details = new Map<string, string>();
     const next = async (): Promise<StepResult> => {
       const { done, value } = await lines.next();
       if (done) throw new Error("it ended");
-      return JSON.parse(value) as StepResult;
+      const result = JSON.parse(value) as StepResult;
+      details.set(result.step, result.detail);
+      return result;
     };
-    return { child, ended, next };
+    return { child, ended, next, details };
   }
   /** All that it may leave, but for the emulator's installation. */
-  async function expectNothingLeft() {
+  async function expectNothingLeft({ details }: ReturnType<typeof rehearse>) {
     const mine = (await fs.readdir(folder)).filter((name) => name.startsWith("millpond-"));
     expect(mine).to.deep.equal([]);
-    const left = (await containersOf(imageId)).filter((id) => !foreign.includes(id));
-    expect(left).to.deep.equal([]);
+    const endpoint = details.get("the emulator starts") ?? "";
+    expect(await containersOf(labelAt(endpoint))).to.deep.equal([]);
   }
 
   describe("from an empty account, through destroy, and back", () => {
@@ -103,18 +105,18 @@ describe("millpond rehearse", function () {
 
     it("ends with 0, and leaves nothing behind", async () => {
       expect(await run.ended).to.equal(0);
-      await expectNothingLeft();
+      await expectNothingLeft(run);
     });
   });
 
   it("ends in good order when it is interrupted in mid-update", async () => {
-    const { child, ended, next } = rehearse();
-    for (const [step] of journey.slice(0, 5)) expect((await next()).step).to.equal(step);
+    const run = rehearse();
+    for (const [step] of journey.slice(0, 5)) expect((await run.next()).step).to.equal(step);
     // It is in its first real update now.
 
-    child.kill("SIGINT");
+    run.child.kill("SIGINT");
 
-    expect(await ended).to.equal(130);
-    await expectNothingLeft();
+    expect(await run.ended).to.equal(130);
+    await expectNothingLeft(run);
   });
 });

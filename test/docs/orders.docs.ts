@@ -1,0 +1,3 @@
+import { runPages } from "./pages.ts";
+
+runPages("orders");
