@@ -65,7 +65,7 @@ export function deployerPolicyCommand(): Command {
     )
     .option(
       "--key <ARN>",
-      "with --boundary: a key of KMS that is not the stack's, of a bucket or a topic that was there before; can be given several times",
+      "with --boundary: a KMS key that is not the stack's, of a bucket or a topic that was there before; can be given several times",
       (arn: string, before: string[]) => [...before, readKey(arn)],
       [],
     )

@@ -3,6 +3,7 @@ import fs from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { CloudWatchLogsClient, DeleteLogGroupCommand } from "@aws-sdk/client-cloudwatch-logs";
+import { DeleteParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { type PulumiOptions, type PulumiRun, pulumi, runPulumi, succeeded } from "../pulumi.ts";
 import { emulatorKeys } from "./emulator.ts";
 
@@ -12,12 +13,19 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 export const standardPort = 4566;
 
 /** Now and then the emulator's answer to a request gets lost: the provider asks again, and hears that what it made exists. */
-const lostAnswer = /ResourceConflict|EntityAlreadyExists|already exists/;
-const lostLogGroup = /creating CloudWatch Logs Log Group \((\S+?)\):.*ResourceAlreadyExists/g;
+const lostAnswer = /ResourceConflict|AlreadyExists|already exists/;
+/** Of what the provider does not find again by itself. A terminal breaks lines at blanks. */
+const lostLogGroup = lost("CloudWatch Logs Log Group", "ResourceAlreadyExists");
+const lostParameter = lost("SSM Parameter", "ParameterAlreadyExists");
+
+function lost(what: string, error: string): RegExp {
+  const words = `creating ${what} `.replaceAll(" ", "\\s+");
+  return new RegExp(`${words}\\((\\S+?)\\):(?:(?!creating\\s)[^])*?${error}`, "g");
+}
 
 /**
- * Whether an update failed for an answer that was lost, so that another one goes on from there. A log group that was made so is in no
- * state, and would stand in the way for good: it goes.
+ * Whether an update failed for an answer that was lost, so that another one goes on from there. A log group or a parameter that was made
+ * so is in no state, and would stand in the way for good: it goes.
  * @param shown what the update showed
  * @param endpoint of the emulator
  * @returns the line that says so
@@ -25,15 +33,19 @@ const lostLogGroup = /creating CloudWatch Logs Log Group \((\S+?)\):.*ResourceAl
 export async function lostAnswerIn(shown: string, endpoint: string): Promise<string | undefined> {
   const line = shown.split("\n").find((one) => lostAnswer.test(one));
   if (line === undefined) return undefined;
-  const groups = new Set([...shown.matchAll(lostLogGroup)].map(([, name]) => name));
+  const namesIn = (pattern: RegExp) =>
+    new Set([...shown.matchAll(pattern)].map(([, name]) => name));
   const { AWS_REGION: region, AWS_ACCESS_KEY_ID: accessKeyId } = emulatorKeys;
   const credentials = { accessKeyId, secretAccessKey: emulatorKeys.AWS_SECRET_ACCESS_KEY };
-  const client = new CloudWatchLogsClient({ endpoint, region, credentials });
+  const logs = new CloudWatchLogsClient({ endpoint, region, credentials });
+  const ssm = new SSMClient({ endpoint, region, credentials });
   try {
-    for (const logGroupName of groups)
-      await client.send(new DeleteLogGroupCommand({ logGroupName }));
+    for (const logGroupName of namesIn(lostLogGroup))
+      await logs.send(new DeleteLogGroupCommand({ logGroupName }));
+    for (const Name of namesIn(lostParameter)) await ssm.send(new DeleteParameterCommand({ Name }));
   } finally {
-    client.destroy();
+    logs.destroy();
+    ssm.destroy();
   }
   return line.trim();
 }

@@ -3,6 +3,7 @@ import {
   CreateLogGroupCommand,
   DescribeLogGroupsCommand,
 } from "@aws-sdk/client-cloudwatch-logs";
+import { GetParametersCommand, PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { expect } from "chai";
 import { lostAnswerIn } from "../../cli/rehearsal/pulumi-stack.ts";
 import { emulatorOf } from "../s3/fixtures.ts";
@@ -40,5 +41,21 @@ describe("lostAnswerIn", () => {
     expect(await groups())
       .to.include(other)
       .and.not.include(lost);
+  });
+
+  it("removes the parameter that was made so, as a terminal shows that", async () => {
+    const ssm = new SSMClient({ endpoint });
+    const [Name, another] = ["/millpond/dev/deployed/image", "/millpond/dev/another"];
+    for (const name of [Name, another]) {
+      await ssm.send(new PutParameterCommand({ Name: name, Value: "v", Type: "String" }));
+    }
+    const shown = `  creating SSM Parameter (${another}): operation error SSM: PutParameter, AccessDenied\n  error: creating SSM\n  Parameter (${Name}): operation error SSM: PutParameter, https response error StatusCode: 400,\n  RequestID: 1, ParameterAlreadyExists: The parameter already exists. To overwrite this value`;
+
+    const found = await lostAnswerIn(shown, endpoint);
+
+    const { Parameters } = await ssm.send(new GetParametersCommand({ Names: [Name, another] }));
+    ssm.destroy();
+    expect(found).to.contain("ParameterAlreadyExists");
+    expect(Parameters?.map((one) => one.Name)).to.deep.equal([another]);
   });
 });
