@@ -85,8 +85,10 @@ class Clone {
     await fs.mkdir(path.join(work, "bin"));
     await run("git", ["clone", "--quiet", root, clone.folder]);
     await fs.symlink(path.join(root, "node_modules"), path.join(clone.folder, "node_modules"));
-    // CI installs once, by the same command; and `pulumi new` what it has copied.
-    await clone.standIn("npm", `case "$1" in ci | install) exit 0 ;; esac`);
+    // CI installs once, by the same command; and what `pulumi new` installs is the same.
+    const modules = path.join(root, "node_modules");
+    const install = `ln -sfn "${modules}" node_modules && exit 0`;
+    await clone.standIn("npm", `case "$1" in ci) exit 0 ;; install) ${install} ;; esac`);
     await clone.standInPulumi();
     return clone;
   }
