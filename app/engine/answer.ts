@@ -330,7 +330,7 @@ async function writeAnswer(
   request: QueryRequest,
 ): Promise<{ rows: number; bytes: number }> {
   const to = `${quoteLiteral(request.output)} (${queryFormats[request.format].copy}, USE_TMP_FILE false)`;
-  return await inItsForm(source, known, request, async (select) => {
+  return await inItsForm(source, known, request, "hopeful", async (select) => {
     const { result, bytes } = await notBeyond(request, connection, () =>
       runWith(connection, `COPY (${select}) TO ${to}`, request.parameters),
     );
@@ -351,7 +351,8 @@ async function readAnswer(
   const { format, parameters, inlineBytes = -1, mostBytes = inlineBytes } = request;
   const { join } = queryFormats[format];
   if (join === undefined || !known.small.has(format)) return undefined;
-  return await inItsForm(source, known, request, async (select) => {
+  // Where it fails, it is exact the next time: that is soon over.
+  return await inItsForm(source, known, request, "plain", async (select) => {
     const result = await runWith(connection, select, parameters);
     // Which of its rows a query takes may be DuckDB's choice.
     const most = Math.min(inlineBytes, mostBytes);
@@ -373,6 +374,7 @@ async function inItsForm<T>(
   source: string,
   { columns, unhopeful }: KnownResult,
   { format }: QueryRequest,
+  first: FormMode,
   run: (select: string) => Promise<T>,
 ): Promise<T> {
   const write = async (mode: FormMode) => {
@@ -381,7 +383,7 @@ async function inItsForm<T>(
   };
   if (unhopeful.has(format)) return await write("exact");
   try {
-    return await write("hopeful");
+    return await write(first);
   } catch (error) {
     if (!messageOf(error).includes(unhopefulMarker)) throw error;
     // In Parquet it is another type of column, which is for these rows alone to decide.

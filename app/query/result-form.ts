@@ -23,9 +23,10 @@ interface PlainType {
 /**
  * Integers and floating-point numbers mostly have a value that JSON readers take as it is; one that has not is written as a string.
  * `hopeful` checks a row at a time, and looks at each value only of one that needs it. Inside lists, for one, it can't: there such
- * a value ends the query with `unhopefulMarker`, and `exact`, which looks at every value, must write it.
+ * a value ends the query with `unhopefulMarker`, and `exact`, which looks at every value, must write it. `plain` is what DuckDB plans
+ * soonest: any such value ends the query.
  */
-export type FormMode = "hopeful" | "exact";
+export type FormMode = "plain" | "hopeful" | "exact";
 
 export const unhopefulMarker = "millpond: a number needs its exact form";
 
@@ -107,7 +108,7 @@ function jsonRow(columns: readonly FormedColumn[], mode: FormMode): string {
   const unsafe = isUnsafe(columns);
   if (unsafe === "") return plain;
   const all = columns.reduce((sum, { type }) => sum + checksIn(type), 0);
-  const otherwise = all <= mostInBothForms ? exact() : fail;
+  const otherwise = mode === "hopeful" && all <= mostInBothForms ? exact() : fail;
   return `CASE WHEN ${unsafe} THEN ${otherwise} ELSE ${plain} END`;
 }
 
@@ -163,7 +164,7 @@ function jsonForm(e: string, type: string, width: number | undefined, mode: Form
   const check = checks.get(type);
   if (check !== undefined) {
     const unsafe = check(e, e);
-    if (mode === "hopeful") return orFail(unsafe, e);
+    if (mode !== "exact") return orFail(unsafe, e);
     return `CASE WHEN ${unsafe} THEN to_json(${check === notFinite ? nameOf(e) : `${e}::VARCHAR`}) ELSE to_json(${e}) END`;
   }
   switch (type) {
@@ -176,7 +177,7 @@ function jsonForm(e: string, type: string, width: number | undefined, mode: Form
       // Texts inside it may say so, too.
       const bare = `regexp_replace(${e}::VARCHAR, '"(\\\\.|[^"\\\\])*"', '""', 'g')`;
       const broken = `regexp_matches(${bare}, '(^|[:,\\[])\\s*-?(NaN|Infinity|inf|nan)')`;
-      return mode === "hopeful"
+      return mode !== "exact"
         ? orFail(broken, e)
         : `CASE WHEN ${broken} THEN to_json(${e}::VARCHAR) ELSE ${e} END`;
     }
@@ -201,7 +202,7 @@ function parquetForm(e: string, type: string, mode: FormMode): string {
     case "HUGEINT":
     case "UHUGEINT": {
       const decimal = `TRY_CAST(${e} AS DECIMAL(38,0))`;
-      return mode === "hopeful"
+      return mode !== "exact"
         ? orFail(`${e} IS NOT NULL AND ${decimal} IS NULL`, decimal)
         : `${e}::VARCHAR`;
     }
