@@ -113,7 +113,7 @@ async function servedAlready(
 ): Promise<MillpondError | undefined> {
   if (!(error instanceof MillpondError) || error.code !== "listen") return undefined;
   const url = urlOf(host, port);
-  const found = await fetch(`${url}/health`, { signal: AbortSignal.timeout(2000) })
+  const found = await fetch(`${url}/health`, { signal: AbortSignal.timeout(5000) })
     .then(async (answer) => (await answer.json()) as { millpond?: unknown })
     .catch(() => undefined);
   if (typeof found?.millpond !== "string") return undefined;
