@@ -1,4 +1,4 @@
-/** A map that forgets its oldest entry for a new one, for what can be found out again. */
+/** A map that forgets for a new entry the one that was asked for least lately: for what can be found out again. */
 export class BoundedMap<Key, Value> extends Map<Key, Value> {
   readonly #most: number;
 
@@ -8,8 +8,14 @@ export class BoundedMap<Key, Value> extends Map<Key, Value> {
     this.#most = most;
   }
 
-  override set(key: Key, value: Value): this {
+  override get(key: Key): Value | undefined {
+    const value = super.get(key);
     // A Map keeps the order of insertion.
+    if (value !== undefined && super.delete(key)) super.set(key, value);
+    return value;
+  }
+
+  override set(key: Key, value: Value): this {
     if (this.size >= this.#most && !this.has(key)) this.delete(this.keys().next().value as Key);
     return super.set(key, value);
   }

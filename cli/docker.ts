@@ -137,7 +137,7 @@ async function asked(
   });
 }
 
-/** Ids of the containers that have a label, and run or have. */
+/** Ids of the containers that have a label, running or ended. */
 export async function containersOf(label: string): Promise<string[]> {
   const args = ["ps", "--all", "--quiet", "--filter", `label=${label}`];
   const found = await docker(args, { show: false });

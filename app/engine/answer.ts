@@ -202,16 +202,18 @@ function sourceOf(query: string): string {
  * Runs one reviewed query and writes its answer to a file; a small one comes back whole, and its file goes.
  * @param connection one with no names, or with just those of these tables, which it has afterwards
  * @param named whether it has the tables' names already
+ * @returns its result, and whether another time it may have another: then the connection's random numbers may be used up in part
  * @throws MillpondError `sql-invalid` with DuckDB's message, line and caret for a mistake in the SQL
  */
 export async function answer(
   connection: DuckDBConnection,
   request: QueryRequest,
   named = false,
-): Promise<QueryResult> {
+): Promise<{ result: QueryResult; volatile: boolean }> {
   // Once more, and first of all: whatever asked, nothing runs that was not reviewed, over any other table.
-  const { result, query } = await reviewed(connection, request.sql);
-  const { tables } = result;
+  const { result: review, query } = await reviewed(connection, request.sql);
+  const { tables, volatile } = review;
+  const said = (result: QueryResult) => ({ result, volatile });
   const unnamed = tables.find((name) => request.tables.every((table) => table.name !== name));
   if (unnamed !== undefined) {
     throw new MillpondError("table-unknown", `there is no table ${unnamed}`);
@@ -228,13 +230,14 @@ export async function answer(
       type: type.alias ?? type.toString(),
     }));
     const small = await readAnswer(connection, source, known, request);
-    if (small !== undefined) return { ...small, bytes: small.content.length, columns };
+    if (small !== undefined) return said({ ...small, bytes: small.content.length, columns });
+    const begun = performance.now();
     const { rows, bytes } = await writeAnswer(connection, source, known, request);
-    if (bytes > (request.inlineBytes ?? -1)) return { rows, bytes, columns };
-    if (!result.volatile) known.small.add(request.format);
+    if (bytes > (request.inlineBytes ?? -1)) return said({ rows, bytes, columns });
+    if (!volatile && performance.now() - begun < soonMs) known.small.add(request.format);
     const content = fs.readFileSync(request.output);
     fs.rmSync(request.output);
-    return { rows, bytes, columns, content };
+    return said({ rows, bytes, columns, content });
   } catch (error) {
     throw await asCallersError(connection, error, request);
   }
@@ -250,9 +253,12 @@ interface KnownResult {
   columns: ResultColumn[];
   /** Formats of text in which its rows were hoped for in vain: the next time they are written exactly at once. */
   unhopeful: Set<QueryFormat>;
-  /** Formats in which it was small, and will be. */
+  /** Formats in which it was small, and soon there. */
   small: Set<QueryFormat>;
 }
+
+/** Milliseconds of a query that may as well run twice, as the way to its answer by a file would be most of the rest. */
+const soonMs = 100;
 
 /** What is known of the results of queries, by what they follow from. */
 const knownResults = new BoundedMap<string, KnownResult>(500);
@@ -262,7 +268,7 @@ const knownResults = new BoundedMap<string, KnownResult>(500);
  * values, too. Undefined where that is too long to keep, or may change as it is read.
  */
 function resultKey({ sql, parameters, tables }: QueryRequest): string | undefined {
-  const identity = identityOf(tables);
+  const identity = sql.length > longestKept ? undefined : identityOf(tables);
   if (identity === undefined) return undefined;
   const asked = JSON.stringify([sql, parameters], (_, value: unknown) =>
     typeof value === "bigint" || (typeof value === "number" && !Number.isFinite(value))
@@ -350,11 +356,11 @@ async function readAnswer(
 ): Promise<{ rows: number; content: Buffer } | undefined> {
   const { format, parameters, inlineBytes = -1, mostBytes = inlineBytes } = request;
   const { join } = queryFormats[format];
-  if (join === undefined || !known.small.has(format)) return undefined;
+  if (join === undefined || !known.small.delete(format)) return undefined;
   // Where it fails, it is exact the next time: that is soon over.
   return await inItsForm(source, known, request, "plain", async (select) => {
     const result = await runWith(connection, select, parameters);
-    // Which of its rows a query takes may be DuckDB's choice.
+    // It may have grown: which of its rows a query takes may be DuckDB's choice.
     const most = Math.min(inlineBytes, mostBytes);
     const rows: string[] = [];
     let length = 0;
@@ -365,7 +371,9 @@ async function readAnswer(
       rows.push(...values);
     }
     const content = Buffer.from(join(rows));
-    return content.length > most ? undefined : { rows: rows.length, content };
+    if (content.length > most) return undefined;
+    known.small.add(format);
+    return { rows: rows.length, content };
   });
 }
 

@@ -1,36 +1,51 @@
-import type { DuckDBConnection } from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import type { TableFiles } from "./protocol.ts";
 import { identityOf } from "./table-identity.ts";
 
 /** Sets of tables for which connections are kept, and how many for each: as many as work at once on a machine of some cores. */
 const most = { sets: 8, ofEach: 8 };
 
+/** What a query came to on a connection. */
+export interface Used<T> {
+  result: T;
+  /** Whether the connection may know by it what is none of the next one's business: then it is closed. */
+  spent: boolean;
+}
+
 /**
  * Connections on which tables have their names already, kept from one query for the next over the same files: naming takes DuckDB
- * as long as planning the query. A query is a SELECT around reviewed functions, none of which leaves anything behind; the policy refuses
- * those that would, as `setseed` and `nextval`.
+ * as long as planning the query. A query is a SELECT around reviewed functions, none of which leaves anything behind but the state of
+ * random numbers; the policy refuses those that would, as `setseed` and `nextval`.
  */
 export class NamedConnections {
   /** By the files of the tables, the oldest first. */
   readonly #kept = new Map<string, DuckDBConnection[]>();
 
-  /** One with just these tables, if there is one: it is the caller's, who closes it or gives it back. */
-  take(tables: readonly TableFiles[]): DuckDBConnection | undefined {
+  /**
+   * Runs a query on a kept connection, or on a new one, which is kept then: but not one on which it failed.
+   * @param run names the tables where they are not named
+   */
+  async use<T>(
+    instance: DuckDBInstance,
+    tables: readonly TableFiles[],
+    run: (connection: DuckDBConnection, isNamed: boolean) => Promise<Used<T>>,
+  ): Promise<T> {
     const key = identityOf(tables);
-    return key === undefined ? undefined : this.#kept.get(key)?.pop();
+    const kept = key === undefined ? undefined : this.#kept.get(key)?.pop();
+    const connection = kept ?? (await instance.connect());
+    let isGood = false;
+    try {
+      const { result, spent } = await run(connection, kept !== undefined);
+      isGood = !spent;
+      return result;
+    } finally {
+      if (key === undefined || !isGood || !this.#keep(key, connection)) connection.closeSync();
+    }
   }
 
-  /**
-   * Keeps one whose query ended well, or closes it.
-   * @param tables those that have their names on it
-   */
-  giveBack(tables: readonly TableFiles[], connection: DuckDBConnection): void {
-    const key = identityOf(tables);
-    const some = (key === undefined ? undefined : this.#kept.get(key)) ?? [];
-    if (key === undefined || some.length >= most.ofEach) {
-      connection.closeSync();
-      return;
-    }
+  #keep(key: string, connection: DuckDBConnection): boolean {
+    const some = this.#kept.get(key) ?? [];
+    if (some.length >= most.ofEach) return false;
     some.push(connection);
     this.#kept.delete(key);
     this.#kept.set(key, some);
@@ -39,5 +54,6 @@ export class NamedConnections {
       this.#kept.delete(oldest);
       for (const one of connections) one.closeSync();
     }
+    return true;
   }
 }

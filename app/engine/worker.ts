@@ -55,7 +55,7 @@ async function prepare(preparation: WorkerPreparation): Promise<DuckDBInstance> 
 
 /**
  * Settings that stay as they are from here on: DuckDB refuses to change them once it is locked. GLOBAL, as plain SET
- * sets what extensions define for this connection alone, and each request has one of its own.
+ * sets what extensions define for this connection alone, and requests have others.
  */
 async function setUp(setup: WorkerSetup): Promise<void> {
   const created = await (setup.bucket === undefined
@@ -143,42 +143,42 @@ function interrupt(id: number): void {
 async function perform(id: number, request: WorkerRequest): Promise<unknown> {
   if (instance === undefined) throw new Error("a request came before the set-up");
   underWay.set(id, undefined);
-  let connection: DuckDBConnection | undefined;
   try {
     await keyed;
-    const kept = request.kind === "query" ? named.take(request.tables) : undefined;
-    connection = kept ?? (await instance.connect());
-    underWay.set(id, connection);
-    const result = await performOn(connection, request, kept !== undefined);
-    // An interrupt may still be on its way to it.
-    if (request.kind === "query" && !interrupting.has(id)) {
-      named.giveBack(request.tables, connection);
-      connection = undefined;
-    }
-    return result;
+    return await performOn(instance, request, (connection) => underWay.set(id, connection));
   } finally {
     underWay.delete(id);
     clearInterval(interrupting.get(id));
     interrupting.delete(id);
-    connection?.closeSync();
   }
 }
 
-/** @param isNamed whether the connection has the tables' names already */
+/** @param onConnection told of the connection before anything runs on it */
 async function performOn(
-  connection: DuckDBConnection,
+  database: DuckDBInstance,
   request: WorkerRequest,
-  isNamed: boolean,
+  onConnection: (connection: DuckDBConnection) => void,
 ): Promise<unknown> {
-  switch (request.kind) {
-    case "convert":
-      return await convert(connection, request);
-    case "review":
-      return await review(connection, request.sql);
-    case "query":
-      return await answer(connection, request, isNamed);
-    case "describe":
-      return await describe(connection, request.files);
+  if (request.kind === "query") {
+    return await named.use(database, request.tables, async (connection, isNamed) => {
+      onConnection(connection);
+      const { result, volatile } = await answer(connection, request, isNamed);
+      return { result, spent: volatile };
+    });
+  }
+  const connection = await database.connect();
+  try {
+    onConnection(connection);
+    switch (request.kind) {
+      case "convert":
+        return await convert(connection, request);
+      case "review":
+        return await review(connection, request.sql);
+      case "describe":
+        return await describe(connection, request.files);
+    }
+  } finally {
+    connection.closeSync();
   }
 }
 

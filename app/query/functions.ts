@@ -1,8 +1,8 @@
 /**
  * All functions that DuckDB has: those that a caller's SQL may name, and the others by why it may not. Each of the first kind
  * computes from its arguments alone: none reads a file, a setting, the catalog or the clock of another session, runs SQL from
- * text, waits, writes, or leaves anything on its connection but `random`'s next number. What stands nowhere here is refused, too, and a test fails until somebody has looked at it: so a new
- * DuckDB brings nothing new to a caller.
+ * text, waits, writes, or leaves anything on its connection but the state of random numbers. What stands nowhere here is refused,
+ * too, and a test fails until somebody has looked at it: so a new DuckDB brings nothing new to a caller.
  */
 
 const words = (text: string) => text.trim().split(/\s+/);
@@ -169,7 +169,7 @@ const denials: readonly Denial[] = [
     value: ["getenv"],
   },
   {
-    why: "tells of the session, which is nobody's: each query has its own",
+    why: "tells of the session, which queries share",
     value: words(`
       current_catalog current_connection_id current_database current_query current_query_id current_role current_schema
       current_schemas current_transaction_id current_user in_search_path inet_client_addr inet_client_port

@@ -19,12 +19,15 @@ interface FormatFacts {
  */
 const lines = "FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\n', NULLSTR ''";
 
+/** What stands around the rows of a JSON array, and between them. */
+const array = { open: "[\n\t", between: ",\n\t", close: "\n]\n" };
+
 export const queryFormats: Readonly<Record<QueryFormat, FormatFacts>> = {
   json: {
     mediaType: "application/json",
     aliases: ["text/json"],
-    copy: `${lines}, PREFIX '[\n\t', NEW_LINE ',\n\t', SUFFIX '\n]\n'`,
-    join: (rows) => `[\n\t${rows.join(",\n\t")}\n]\n`,
+    copy: `${lines}, PREFIX '${array.open}', NEW_LINE '${array.between}', SUFFIX '${array.close}'`,
+    join: (rows) => `${array.open}${rows.join(array.between)}${array.close}`,
     ending: "json",
   },
   ndjson: {

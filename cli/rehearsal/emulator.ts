@@ -94,6 +94,8 @@ export async function startEmulator({
       LOG_LEVEL: "ERROR",
       AUTH: String(enforceIam),
       USE_SSL: String(tls),
+      // For labelAt.
+      MINISTACK_HOSTNAME: os.hostname(),
     },
     stdio: ["ignore", "ignore", "inherit"],
   });
@@ -109,7 +111,7 @@ export async function startEmulator({
 }
 
 /**
- * By which Docker knows the containers of an emulator's functions, and of no other's. It removes most of them when it ends.
+ * The label of the containers of an emulator's functions, and of no other's. The emulator removes them when it ends in good order.
  * @see https://github.com/ministackorg/ministack/blob/main/ministack/core/container_reaper.py
  */
 export function labelAt(endpoint: string): string {

@@ -1,3 +1,3 @@
 import { runPages } from "./pages.ts";
 
-runPages("clone");
+runPages(import.meta.filename);

@@ -1,3 +1,3 @@
 import { runPages } from "./pages.ts";
 
-runPages("deploy");
+runPages(import.meta.filename);

@@ -14,11 +14,12 @@ import { findPulumi } from "../../cli/pulumi.ts";
 import {
   emulatorKeys,
   extensionFor,
+  installPython,
   labelAt,
   ownPlatform,
   startEmulator,
 } from "../../cli/rehearsal/emulator.ts";
-import { lostAnswerIn } from "../../cli/rehearsal/pulumi-stack.ts";
+import { lostAnswerIn, standardPort } from "../../cli/rehearsal/pulumi-stack.ts";
 import { defaultPort } from "../../cli/target.ts";
 import { buildExample, exampleFolder, exampleTag } from "../examples/image.ts";
 import { substitutes } from "../image/build.ts";
@@ -84,10 +85,14 @@ class Clone {
     await fs.mkdir(path.join(work, "home"));
     await fs.mkdir(path.join(work, "bin"));
     await run("git", ["clone", "--quiet", root, clone.folder]);
-    await fs.symlink(path.join(root, "node_modules"), path.join(clone.folder, "node_modules"));
-    // CI installs once, by the same command; and what `pulumi new` installs is the same.
+    // The emulator in .cache/, too, is installed once for all.
+    for (const made of ["node_modules", ".cache"]) {
+      await fs.mkdir(path.join(root, made), { recursive: true });
+      await fs.symlink(path.join(root, made), path.join(clone.folder, made));
+    }
+    // CI installs once, by the same command; and what `pulumi new` installs, without a package's name, is the same.
     const modules = path.join(root, "node_modules");
-    const install = `ln -sfn "${modules}" node_modules && exit 0`;
+    const install = `[[ "\${*:2}" =~ (^| )[^-] ]] || { ln -sfn "${modules}" node_modules && exit 0; }`;
     await clone.standIn("npm", `case "$1" in ci) exit 0 ;; install) ${install} ;; esac`);
     await clone.standInPulumi();
     return clone;
@@ -164,12 +169,17 @@ async function openClone(context: Mocha.Context): Promise<Environment> {
   };
 }
 
+/** @throws Error where a port is taken that pages name */
+async function free(port: number): Promise<void> {
+  await freePort(port).catch(() => {
+    throw new Error(`port ${port} is taken: end what listens there, as the pages name it`);
+  });
+}
+
 /** `npm start` in a clone, at its own port: begun before the first block, unless that one itself begins it. */
 async function openPond(context: Mocha.Context): Promise<Environment> {
   const clones = await openClone(context);
-  await freePort(defaultPort).catch(() => {
-    throw new Error(`port ${defaultPort} is taken: end what listens there, as the pages name it`);
-  });
+  await free(defaultPort);
   const enter = async (): Promise<Visit> => {
     const visit = await clones.enter();
     let begun = false;
@@ -188,8 +198,10 @@ async function openPond(context: Mocha.Context): Promise<Environment> {
 /** A clone beside Docker. Images that were there keep their names. */
 async function openImage(context: Mocha.Context): Promise<Environment> {
   await openClone(context);
-  const missing = await dockerMissing();
+  // A rehearsal is one command of a page.
+  const missing = (await dockerMissing()) ?? (await installPython());
   if (missing !== undefined) skip(context, missing);
+  await free(standardPort);
   const options = await substitutes(architectureNames);
   const before = await imagesHere();
   const enter = async () => {
@@ -198,7 +210,7 @@ async function openImage(context: Mocha.Context): Promise<Environment> {
     const more = options.map((word) => `'${word}'`).join(" ");
     const build = `[ "$1 $2" = "buildx build" ] && set -- buildx build ${more} "\${@:3}"`;
     if (options.length > 0) await clone.standIn("docker", build);
-    // A rehearsal is one command.
+    // For a rehearsal.
     return await clone.visit({ timeoutMs: 900_000 });
   };
   const close = async () => {
@@ -225,22 +237,21 @@ function deploying({ clone }: Account) {
 
 /** The emulator, with nothing deployed, for each page. */
 async function openDeploy(context: Mocha.Context): Promise<Environment> {
+  await requireAccounts(context);
   return await openEmpty(context, await pond(context));
 }
 
 /** The same with the image of an example. */
 async function openExample(context: Mocha.Context, name: string): Promise<Environment> {
-  await requireTools(context);
+  await requireAccounts(context);
+  const folder = path.relative(root, exampleFolder(name));
   const imageId = await buildExample(name, host);
-  const project = { folder: path.relative(root, exampleFolder(name)), stages: ["dev"] };
-  const tags = [exampleTag(name, host)];
-  return await openEmpty(context, { ...project, imageId, tags }, async (clone) => {
-    const photograph = {
-      create: { width: 800, height: 600, channels: 3, background: "tan" },
-    } as const;
-    await sharp(photograph)
+  const project = { folder, stages: ["dev"], imageId, tags: [exampleTag(name, host)] };
+  return await openEmpty(context, project, async (clone) => {
+    const create = { width: 800, height: 600, channels: 3, background: "tan" } as const;
+    await sharp({ create })
       .jpeg()
-      .toFile(path.join(clone.folder, project.folder, "tom.jpg"));
+      .toFile(path.join(clone.folder, folder, "tom.jpg"));
   });
 }
 
@@ -249,7 +260,7 @@ async function openEmpty(
   project: Project,
   furnish: (clone: Clone) => Promise<void> = async () => {},
 ): Promise<Environment> {
-  const accounts = await openAccounts(context, project);
+  const accounts = openAccounts(context, project);
   const enter = async (): Promise<Visit> => {
     const account = await accounts.open();
     await furnish(account.clone);
@@ -265,9 +276,10 @@ async function openEmpty(
 
 /** The emulator with a stack dev, which has run another image before, for all pages. */
 async function openStack(context: Mocha.Context): Promise<Environment> {
+  await requireAccounts(context);
   const project = await pond(context);
   const earlier = await otherImage();
-  const accounts = await openAccounts(context, { ...project, tags: [...project.tags, earlier] });
+  const accounts = openAccounts(context, { ...project, tags: [...project.tags, earlier] });
   const account = await accounts.open();
   const { folder, environment } = account.clone;
   const TOKEN = randomBytes(24).toString("hex");
@@ -286,11 +298,12 @@ async function openStack(context: Mocha.Context): Promise<Environment> {
     const file = path.join(folder, "..", "outputs.json");
     await execute(`pulumi stack output --json --stack dev > ${file}`);
     const { apiUrl: URL, bucketName: BUCKET } = JSON.parse(await fs.readFile(file, "utf8"));
+    if (URL === undefined)
+      throw new Error("a page has destroyed dev: such a block is for run: deploy");
     return { URL, BUCKET, TOKEN };
   };
-  let made = false;
+  let made: Promise<void> | undefined;
   const make = async () => {
-    made = true;
     const deploy = (imageUri: string) => [
       `pulumi config set --stack dev imageUri ${imageUri}`,
       "pulumi up --stack dev",
@@ -304,7 +317,8 @@ async function openStack(context: Mocha.Context): Promise<Environment> {
     );
   };
   const enter = async (): Promise<Visit> => {
-    if (!made) await make();
+    made ??= make();
+    await made;
     const here = { folder, environment: { ...environment, ...(await outputs()) } };
     const session = await Session.open({ ...here, ...deploying(account) });
     return { session, leave: async () => await session.close() };
@@ -339,10 +353,17 @@ async function pond(context: Mocha.Context): Promise<Project> {
   return { folder: ".", stages: ["dev", "prod"], imageId: await stackImage(context), tags: [tag] };
 }
 
-/** Emulators of AWS, each beside a clone whose stacks go there. */
-async function openAccounts(context: Mocha.Context, { folder, stages, imageId, tags }: Project) {
+/** Looks for what accounts take, before anything is built. */
+async function requireAccounts(context: Mocha.Context): Promise<void> {
   await openClone(context);
   await run("aws", ["--version"]).catch(() => skip(context, "there is no AWS CLI on this machine"));
+  await requireTools(context);
+  const missing = await installPython();
+  if (missing !== undefined) skip(context, missing);
+}
+
+/** Emulators of AWS, each beside a clone whose stacks go there. */
+function openAccounts(context: Mocha.Context, { folder, stages, imageId, tags }: Project) {
   const open = async (): Promise<Account> => {
     const emulator = await startEmulator();
     if ("missing" in emulator) return skip(context, emulator.missing);

@@ -1,3 +1,3 @@
 import { runPages } from "./pages.ts";
 
-runPages("image");
+runPages(import.meta.filename);

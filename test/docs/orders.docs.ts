@@ -1,3 +1,3 @@
 import { runPages } from "./pages.ts";
 
-runPages("orders");
+runPages(import.meta.filename);

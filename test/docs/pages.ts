@@ -47,8 +47,12 @@ export async function loadPrograms(): Promise<void> {
   for (const [name, load] of Object.entries(commands)) programs.set(name, await load());
 }
 
-/** Tests that run the commands of all pages in an environment. Each has a file of its own, so that they run side by side. */
-export function runPages(name: EnvironmentName): void {
+/**
+ * Tests that run the commands of all pages in an environment. Each has a file of its own, so that they run side by side.
+ * @param file `<environment>.docs.ts`
+ */
+export function runPages(file: string): void {
+  const name = path.basename(file, ".docs.ts") as EnvironmentName;
   describe(`commands in the environment "${name}"`, () => {
     const here = blocks.filter(
       ({ directive }) => directive.kind === "run" && directive.environment === name,

@@ -1,3 +1,3 @@
 import { runPages } from "./pages.ts";
 
-runPages("pond");
+runPages(import.meta.filename);

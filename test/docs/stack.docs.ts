@@ -1,3 +1,3 @@
 import { runPages } from "./pages.ts";
 
-runPages("stack");
+runPages(import.meta.filename);

@@ -1,3 +1,3 @@
 import { runPages } from "./pages.ts";
 
-runPages("thumbnails");
+runPages(import.meta.filename);

@@ -2,6 +2,8 @@ import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { expect } from "chai";
 import { NamedConnections } from "../../app/engine/named-connections.ts";
 import type { TableFiles } from "../../app/engine/protocol.ts";
+import { MillpondError } from "../../app/errors.ts";
+import { rejection } from "../failure.ts";
 
 describe("NamedConnections", () => {
   let instance: DuckDBInstance;
@@ -23,64 +25,102 @@ describe("NamedConnections", () => {
     name,
     files: ids.map((id) => ({ path: `/lake/${name}/file`, id })),
   });
-
-  async function giveBack(tables: TableFiles[]): Promise<DuckDBConnection> {
-    const connection = await instance.connect();
-    named.giveBack(tables, connection);
-    return connection;
-  }
-
-  async function isOpen(connection: DuckDBConnection): Promise<boolean> {
-    return await connection.run("SELECT 1").then(
+  /** On which connection a query over tables runs, and whether they have their names there. */
+  const use = async (tables: TableFiles[], spent = false) =>
+    await named.use(instance, tables, async (connection, isNamed) => ({
+      result: { connection, isNamed },
+      spent,
+    }));
+  const isOpen = async (connection: DuckDBConnection) =>
+    await connection.run("SELECT 1").then(
       () => true,
       () => false,
     );
-  }
 
-  it("has none before one was given back", () => {
-    expect(named.take([table("t", "1")])).to.equal(undefined);
+  it("gives the next query over the same files the connection of the one before", async () => {
+    const first = await use([table("t", "1")]);
+    const second = await use([table("t", "1")]);
+
+    expect(first.isNamed).to.equal(false);
+    expect(second).to.deep.equal({ connection: first.connection, isNamed: true });
   });
 
-  it("gives one away once, for just the files that it was given back for", async () => {
-    const connection = await giveBack([table("t", "1")]);
+  it("gives one over other files another", async () => {
+    const { connection } = await use([table("t", "1")]);
 
     for (const other of [[], [table("t", "2")], [table("u", "1")], [table("t", "1"), table("u")]]) {
-      expect(named.take(other)).to.equal(undefined);
+      const { connection: another, isNamed } = await use(other);
+      expect(another).not.to.equal(connection);
+      expect(isNamed).to.equal(false);
     }
-    expect(named.take([table("t", "1")])).to.equal(connection);
-    expect(named.take([table("t", "1")])).to.equal(undefined);
   });
 
-  for (const [why, ids] of [
-    ["files that may be replaced", [undefined]],
-    ["many files", Array.from({ length: 21 }, () => "1")],
-  ] as const) {
-    it(`closes one with ${why}`, async () => {
-      const tables = [table("t", ...ids)];
-      const connection = await giveBack(tables);
+  it("gives those that run at the same time one each", async () => {
+    const tables = [table("t", "1")];
+    const both = Promise.withResolvers<void>();
+    const seen: DuckDBConnection[] = [];
+    const atOnce = async () =>
+      await named.use(instance, tables, async (connection) => {
+        if (seen.push(connection) === 2) both.resolve();
+        await both.promise;
+        return { result: undefined, spent: false };
+      });
+    await Promise.all([atOnce(), atOnce()]);
 
-      expect(named.take(tables)).to.equal(undefined);
+    expect(seen[0]).not.to.equal(seen[1]);
+    expect(seen).to.include((await use(tables)).connection);
+  });
+
+  it("closes one on which a query failed, and says how", async () => {
+    const tables = [table("t", "1")];
+    let failed: DuckDBConnection | undefined;
+    const failing = named.use(instance, tables, async (connection) => {
+      failed = connection;
+      throw new MillpondError("broken", "it is broken");
+    });
+
+    expect((await rejection(failing)).message).to.equal("it is broken");
+    expect(await isOpen(failed as DuckDBConnection)).to.equal(false);
+    expect((await use(tables)).isNamed).to.equal(false);
+  });
+
+  for (const [why, ids, spent] of [
+    ["that a query has spent", ["1"], true],
+    ["with files that may be replaced", [undefined], false],
+    ["with many files", Array.from({ length: 21 }, () => "1"), false],
+  ] as const) {
+    it(`closes one ${why}`, async () => {
+      const { connection } = await use([table("t", ...ids)], spent);
+
       expect(await isOpen(connection)).to.equal(false);
+      expect((await use([table("t", ...ids)])).isNamed).to.equal(false);
     });
   }
 
   it("keeps eight of the same tables", async () => {
     const tables = [table("t", "1")];
-    const given = [];
-    for (let i = 0; i < 9; i += 1) given.push(await giveBack(tables));
-    const open = await Promise.all(given.map(isOpen));
+    const all = Promise.withResolvers<void>();
+    const used: DuckDBConnection[] = [];
+    const atOnce = async () =>
+      await named.use(instance, tables, async (connection) => {
+        if (used.push(connection) === 9) all.resolve();
+        await all.promise;
+        return { result: undefined, spent: false };
+      });
+    await Promise.all(Array.from({ length: 9 }, atOnce));
 
-    expect(open).to.deep.equal([...Array.from({ length: 8 }, () => true), false]);
+    const open = await Promise.all(used.map(isOpen));
+    expect(open.filter(Boolean)).to.have.length(8);
   });
 
   it("keeps them for the eight sets of tables that were asked last", async () => {
-    const given = [];
-    for (let i = 1; i <= 8; i += 1) given.push(await giveBack([table(`t${i}`, "1")]));
-    named.giveBack([table("t1", "1")], named.take([table("t1", "1")]) as DuckDBConnection);
-    await giveBack([table("t9", "1")]);
+    const first = await use([table("t1", "1")]);
+    const second = await use([table("t2", "1")]);
+    for (let i = 3; i <= 8; i += 1) await use([table(`t${i}`, "1")]);
+    await use([table("t1", "1")]);
+    await use([table("t9", "1")]);
 
-    expect(named.take([table("t2", "1")])).to.equal(undefined);
-    expect(await isOpen(given[1] as DuckDBConnection)).to.equal(false);
-    expect(named.take([table("t1", "1")])).to.equal(given[0]);
+    expect(await isOpen(second.connection)).to.equal(false);
+    expect((await use([table("t1", "1")])).connection).to.equal(first.connection);
   });
 });

@@ -24,8 +24,12 @@ async function start(): Promise<TestEmulator | { missing: string }> {
 
 /** Once, before processes that run suites side by side: two that install the emulator at once would be in each other's way. */
 export async function mochaGlobalSetup() {
-  // Each suite says what is missing.
-  if ((await installPython()) === undefined) await extensionFor(await ownPlatform());
+  try {
+    if ((await installPython()) === undefined) await extensionFor(await ownPlatform());
+  } catch (error) {
+    // Each suite that needs it tries again, and fails by itself.
+    process.stderr.write(`${(error as Error).message}\n`);
+  }
 }
 
 export const mochaHooks = {

@@ -654,10 +654,7 @@ describe("a stack where IAM is enforced", function () {
     await eventually(60, "the functions of the new image did not answer", async () =>
       (await ask("FROM more")).text === "a\n1\n" ? true : undefined,
     );
-    const running = (
-      await docker("ps", "--quiet", "--no-trunc", "--filter", `ancestor=${changed}`)
-    ).split("\n");
-    expect(running).to.not.deep.equal([""]);
+    expect(await docker("ps", "--quiet", "--filter", `ancestor=${changed}`)).to.not.equal("");
   });
 
   it("goes back to the image that ran before, and stays with it", async () => {

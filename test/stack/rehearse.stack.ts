@@ -100,6 +100,12 @@ describe("millpond rehearse", function () {
         expect(result.step).to.equal(step);
         expect(result.ok, result.detail).to.equal(true);
         expect(result.detail).to.match(detail);
+        // What is looked for at the end is known to be found.
+        if (step === "the API answers") {
+          expect(
+            await containersOf(labelAt(run.details.get("the emulator starts") ?? "")),
+          ).not.to.deep.equal([]);
+        }
       });
     }
 
