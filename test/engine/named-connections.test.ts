@@ -31,6 +31,19 @@ describe("NamedConnections", () => {
       result: { connection, isNamed },
       spent,
     }));
+  /** On which connections some queries run, none of which ends before all have begun. */
+  const useAtOnce = async (count: number, tables: TableFiles[]) => {
+    const all = Promise.withResolvers<void>();
+    const used: DuckDBConnection[] = [];
+    const one = async () =>
+      await named.use(instance, tables, async (connection) => {
+        if (used.push(connection) === count) all.resolve();
+        await all.promise;
+        return { result: undefined, spent: false };
+      });
+    await Promise.all(Array.from({ length: count }, one));
+    return used;
+  };
   const isOpen = async (connection: DuckDBConnection) =>
     await connection.run("SELECT 1").then(
       () => true,
@@ -56,19 +69,10 @@ describe("NamedConnections", () => {
   });
 
   it("gives those that run at the same time one each", async () => {
-    const tables = [table("t", "1")];
-    const both = Promise.withResolvers<void>();
-    const seen: DuckDBConnection[] = [];
-    const atOnce = async () =>
-      await named.use(instance, tables, async (connection) => {
-        if (seen.push(connection) === 2) both.resolve();
-        await both.promise;
-        return { result: undefined, spent: false };
-      });
-    await Promise.all([atOnce(), atOnce()]);
+    const seen = await useAtOnce(2, [table("t", "1")]);
 
-    expect(seen[0]).not.to.equal(seen[1]);
-    expect(seen).to.include((await use(tables)).connection);
+    expect(new Set(seen).size).to.equal(2);
+    expect(seen).to.include((await use([table("t", "1")])).connection);
   });
 
   it("closes one on which a query failed, and says how", async () => {
@@ -98,18 +102,8 @@ describe("NamedConnections", () => {
   }
 
   it("keeps eight of the same tables", async () => {
-    const tables = [table("t", "1")];
-    const all = Promise.withResolvers<void>();
-    const used: DuckDBConnection[] = [];
-    const atOnce = async () =>
-      await named.use(instance, tables, async (connection) => {
-        if (used.push(connection) === 9) all.resolve();
-        await all.promise;
-        return { result: undefined, spent: false };
-      });
-    await Promise.all(Array.from({ length: 9 }, atOnce));
+    const open = await Promise.all((await useAtOnce(9, [table("t", "1")])).map(isOpen));
 
-    const open = await Promise.all(used.map(isOpen));
     expect(open.filter(Boolean)).to.have.length(8);
   });
 
