@@ -23,6 +23,9 @@ import type {
 const sidecarFile = "objects-1.sqlite";
 /** How long a write waits for another process in its critical section, which is one rename long. */
 const lockWaitMs = 10_000;
+/** SQLite's code of a lock that another process has. @see https://www.sqlite.org/rescode.html#busy */
+const busy = 5;
+const busyPauseMs = 5;
 /**
  * A file may be written to within the tick of the clock in which it was last looked at, and then its times don't show
  * it. What is younger than this is looked at again. @see https://git-scm.com/docs/racy-git
@@ -43,6 +46,30 @@ interface Identity {
 interface SidecarRow extends Identity {
   etag: string;
   metadata: string;
+}
+
+/**
+ * SQLite waits for locks by itself, but not for the one that it takes to change the kind of journal: of processes that open a new sidecar
+ * at the same time all but one fail at once.
+ */
+function openSidecar(file: string): DatabaseSync {
+  const end = performance.now() + lockWaitMs;
+  for (;;) {
+    const database = new DatabaseSync(file, { timeout: lockWaitMs });
+    try {
+      database.exec(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; " +
+          "CREATE TABLE IF NOT EXISTS object (key TEXT PRIMARY KEY, inode INTEGER, size INTEGER, " +
+          "modified_ns INTEGER, born_ns INTEGER, etag TEXT NOT NULL, metadata TEXT NOT NULL) STRICT, WITHOUT ROWID",
+      );
+      return database;
+    } catch (error) {
+      database.close();
+      if ((error as { errcode?: number }).errcode !== busy || performance.now() > end) throw error;
+      // Nothing else runs here before a store is open.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, busyPauseMs);
+    }
+  }
 }
 
 /**
@@ -81,15 +108,11 @@ export class FolderStore implements Store {
     try {
       makeFolder(path.join(root, privateFolder));
       root = fs.realpathSync.native(root);
-      const database = new DatabaseSync(path.join(root, privateFolder, sidecarFile), {
-        timeout: lockWaitMs,
-      });
-      database.exec(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; " +
-          "CREATE TABLE IF NOT EXISTS object (key TEXT PRIMARY KEY, inode INTEGER, size INTEGER, " +
-          "modified_ns INTEGER, born_ns INTEGER, etag TEXT NOT NULL, metadata TEXT NOT NULL) STRICT, WITHOUT ROWID",
+      return new FolderStore(
+        root,
+        scratch,
+        openSidecar(path.join(root, privateFolder, sidecarFile)),
       );
-      return new FolderStore(root, scratch, database);
     } catch (error) {
       const reason = (error as Error).message;
       throw new MillpondError("folder", `can't write to the folder ${root}: ${reason}`, {

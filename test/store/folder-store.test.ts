@@ -1,4 +1,5 @@
-import { spawn } from "node:child_process";
+import { fork, spawn } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -153,6 +154,27 @@ describe("FolderStore", () => {
       const last = JSON.parse((await store.read("lake/race"))?.text ?? "{}") as { count: number };
       expect(wins).to.be.greaterThan(rounds);
       expect(last.count).to.equal(wins);
+    });
+
+    it("is opened anew by several processes at the same time", async function () {
+      this.timeout(30_000);
+      const openers = Array.from({ length: 4 }, () =>
+        fork(fileURLToPath(new URL("./opener.ts", import.meta.url))),
+      );
+      const said = () =>
+        Promise.all(openers.map(async (opener) => String((await once(opener, "message"))[0])));
+      try {
+        await said();
+        // Without care four in ten rounds fail.
+        for (let round = 0; round < 25; round += 1) {
+          const outcomes = said();
+          for (const opener of openers) opener.send(path.join(folder, `round-${round}`));
+
+          expect(await outcomes).to.deep.equal(["open", "open", "open", "open"]);
+        }
+      } finally {
+        for (const opener of openers) opener.kill();
+      }
     });
 
     it("goes on when its sidecar is lost", async () => {
