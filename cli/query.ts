@@ -116,15 +116,30 @@ function readParameter(given: string, before: QueryOptions["param"]): QueryOptio
   return [...before, [name, parsedValue(value)]];
 }
 
+/** A number as JSON writes it: 00501 is none, and means what it says. */
+const jsonNumber = /^-?((?:0|[1-9]\d*)(\.\d+)?)([eE][+-]?\d+)?$/;
+/** Digits that a double holds, whichever they are. */
+const mostDigits = 15;
+
 function parsedValue(given: string): Value {
-  if (!/^(-?\d+(\.\d+)?([eE][+-]?\d+)?|true|false|null|".*")$/s.test(given)) return given;
-  try {
-    const value = JSON.parse(given) as Value;
-    // Digits that a double does not hold stay as they were written.
-    return typeof value === "number" && String(value) !== given ? given : value;
-  } catch {
-    throw new InvalidArgumentError(`${given} is no JSON string.`);
+  const [, digits = "", fraction, exponent] = jsonNumber.exec(given) ?? [];
+  if (digits !== "") {
+    const isWhole = fraction === undefined && exponent === undefined;
+    const fits = digits.replace(/^[0.]+|\./g, "").length <= mostDigits;
+    // Its digits as they are: the pond takes whole numbers of any size exactly. What would lose some stays a text.
+    return isWhole || fits ? rawJson(given) : given;
   }
+  if (!/^(true|false|null|".*")$/s.test(given)) return given;
+  try {
+    return JSON.parse(given) as Value;
+  } catch {
+    throw new InvalidArgumentError(`${given} is no JSON string: without the quotes it is a text.`);
+  }
+}
+
+/** @see https://developer.mozilla.org/docs/Web/JavaScript/Reference/Global_Objects/JSON/rawJSON */
+function rawJson(text: string): Value {
+  return (JSON as JSON & { rawJSON(text: string): Value }).rawJSON(text);
 }
 
 function parametersOf(given: QueryOptions["param"]): Value[] | Record<string, Value> {

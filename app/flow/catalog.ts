@@ -1,3 +1,4 @@
+import leven from "leven";
 import pLimit from "p-limit";
 import { BoundedMap } from "../bounded-map.ts";
 import { prefixes } from "../contract.ts";
@@ -234,10 +235,21 @@ export async function unknownTable(
     return new MillpondError("table-unknown", message, { details });
   }
   const names = (await catalog.names()).sort();
+  const nearest = nearestOf(names, name);
   const some = names.slice(0, 20).join(", ");
   const known = names.length === 0 ? "there is no table yet" : `there is ${some}`;
   const more = names.length > 20 ? ` and ${names.length - 20} more (GET /tables)` : "";
-  return new MillpondError("table-unknown", `there is no table ${name}; ${known}${more}`, {
-    details,
-  });
+  const found = nearest.length > 0 ? `did you mean ${nearest.join(", ")}?` : `${known}${more}`;
+  return new MillpondError("table-unknown", `there is no table ${name}; ${found}`, { details });
+}
+
+/** Letters that may be wrong of a name: a third, and three at most. */
+function nearestOf(names: readonly string[], name: string): string[] {
+  const most = Math.min(3, Math.floor(name.length / 3));
+  return names
+    .map((one) => ({ one, distance: leven(one.toLowerCase(), name.toLowerCase()) }))
+    .filter(({ distance }) => distance <= most)
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, 3)
+    .map(({ one }) => one);
 }

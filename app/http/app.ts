@@ -30,6 +30,7 @@ import {
   mostBodyBytes,
   readBody,
   readFormat,
+  readOptions,
   readParameters,
   readQuestion,
   readUpload,
@@ -226,18 +227,19 @@ export function createHttpApp(parts: HttpParts): Hono {
   };
 
   app.post("/query", bounded, async (c) => {
-    const format = readFormat(c.req.query("format"), c.req.header("accept"));
+    const options = readOptions(c.req.queries(), ["format"]);
+    const format = readFormat(options.format, c.req.header("accept"));
     const question = readQuestion(await jsonBody(c));
     return await answer(c, { ...question, format });
   });
 
   app.get("/query", async (c) => {
-    const sql = c.req.query("sql");
+    const { sql, ...options } = readOptions(c.req.queries(), ["sql", "params", "format"]);
     if (sql === undefined) {
       throw new MillpondError("body-invalid", "sql is missing: GET /query?sql=select …");
     }
-    const format = readFormat(c.req.query("format"), c.req.header("accept"));
-    const parameters = readParameters(c.req.query("params"));
+    const format = readFormat(options.format, c.req.header("accept"));
+    const parameters = readParameters(options.params);
     return await answer(c, { sql, parameters, format });
   });
 

@@ -44,13 +44,7 @@ export function bodyTooLarge(): MillpondError {
   return new MillpondError("body-too-large", `the body may have at most ${mostBodyBytes} bytes`);
 }
 
-const parameterValue = v.union([
-  v.string(),
-  v.pipe(v.number(), v.finite()),
-  v.bigint(),
-  v.boolean(),
-  v.null(),
-]);
+const parameterValue = v.union([v.string(), v.number(), v.bigint(), v.boolean(), v.null()]);
 const parameters = v.union(
   [v.array(parameterValue), v.record(v.string(), parameterValue)],
   "params is a list of values, or an object of names and values; a value is a string, a number, true, false or null",
@@ -104,15 +98,17 @@ type Reviver = (this: unknown, key: string, value: unknown) => unknown;
 function parseJson(text: string, what: string): unknown {
   try {
     // TypeScript doesn't know yet of the third argument. @see https://tc39.es/ecma262/#sec-json.parse
-    const exact = (_key: string, value: unknown, context?: { source?: string }) =>
-      typeof value === "number" &&
-      Number.isInteger(value) &&
-      !Number.isSafeInteger(value) &&
-      /^-?\d+$/.test(context?.source ?? "")
-        ? BigInt(context?.source as string)
-        : value;
+    const exact = (_key: string, value: unknown, context?: { source?: string }) => {
+      const { source = "" } = context ?? {};
+      if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
+      if (/^-?\d+$/.test(source)) return BigInt(source);
+      if (Number.isFinite(value)) return value;
+      const message = `${source.slice(0, 20)} is beyond what a double holds: give it as a string`;
+      throw new MillpondError("body-invalid", message);
+    };
     return JSON.parse(text, exact as Reviver);
   } catch (error) {
+    if (error instanceof MillpondError) throw error;
     throw new MillpondError("body-invalid", `${what} must be JSON: ${(error as Error).message}`);
   }
 }
@@ -127,6 +123,28 @@ function invalid(issues: readonly v.BaseIssue<unknown>[], shape = questionShape)
       : `${where}: ${issue.message}`;
   });
   return new MillpondError("body-invalid", `expected ${shape}: ${problems.join("; ")}`);
+}
+
+/**
+ * What stands behind `?`, by name.
+ * @param queries as Hono gives them
+ * @param names those that the route takes
+ * @throws MillpondError `parameters-invalid` for another one, and for one that is there twice
+ */
+export function readOptions<Name extends string>(
+  queries: Readonly<Record<string, readonly string[]>>,
+  names: readonly Name[],
+): Partial<Record<Name, string>> {
+  const problems = Object.entries(queries).flatMap(([name, { length }]) => {
+    if (!(names as readonly string[]).includes(name)) {
+      return [`there is no option ${name}; there is ${names.join(", ")}`];
+    }
+    return length > 1 ? [`${name} is there ${length} times`] : [];
+  });
+  if (problems.length > 0) throw new MillpondError("parameters-invalid", problems.join("; "));
+  return Object.fromEntries(
+    Object.entries(queries).map(([name, [value]]) => [name, value]),
+  ) as Partial<Record<Name, string>>;
 }
 
 /**

@@ -63,6 +63,34 @@ describe("millpond query", () => {
     expect(byNumber.stdout).to.equal("a,b\na=b,b\n");
   });
 
+  for (const [value, type, text] of [
+    ["00501", "VARCHAR", '"00501"'],
+    ["-007", "VARCHAR", '"-007"'],
+    ["9007199254740993", "BIGINT", '"9007199254740993"'],
+    [
+      "170141183460469231731687303715884105727",
+      "HUGEINT",
+      '"170141183460469231731687303715884105727"',
+    ],
+    ["-5", "BIGINT", "-5"],
+    ["1.10", "DOUBLE", "1.1"],
+    ["20.0", "BIGINT", "20"],
+    ["1e3", "BIGINT", "1000"],
+    ["0.1234567890123456789", "VARCHAR", '"0.1234567890123456789"'],
+  ]) {
+    it(`takes -p ${value} for ${type}`, async () => {
+      const { stdout } = await query([
+        "-f",
+        "ndjson",
+        "-p",
+        String(value),
+        "SELECT typeof($1) AS t, $1 AS v",
+      ]);
+
+      expect(stdout).to.equal(`{"t":"${type}","v":${text}}\n`);
+    });
+  }
+
   it("says how to give a value that is missing", async () => {
     const missing = await query(["SELECT $1, $2", "-p", "1"]);
     const misnamed = await query(["SELECT $state", "-p", "stat=AK"]);

@@ -232,6 +232,13 @@ describe("the HTTP routes", () => {
         "there is people",
       ],
       [
+        "a misspelt table, with the nearest",
+        { sql: "FROM Poeple" },
+        400,
+        "table-unknown",
+        "there is no table poeple; did you mean people?",
+      ],
+      [
         "a table whose files were all rejected",
         { sql: "FROM broken" },
         400,
@@ -274,6 +281,13 @@ describe("the HTTP routes", () => {
         400,
         "body-invalid",
         "params is a list",
+      ],
+      [
+        "a number that no double holds",
+        '{"sql": "SELECT $1", "params": [1e400]}',
+        400,
+        "body-invalid",
+        "give it as a string",
       ],
       ["empty SQL", { sql: " " }, 400, "sql-invalid", "empty"],
       ["SQL of a comment alone", { sql: "-- c" }, 400, "sql-invalid", "empty"],
@@ -414,6 +428,28 @@ describe("the HTTP routes", () => {
       await problem(get("/query?sql=SELECT+1&format=xml"), 400, "format-unknown");
       await problem(get("/query?sql=SELECT+1", { accept: "image/png" }), 406, "not-acceptable");
       await problem(get("/query"), 400, "body-invalid");
+    });
+
+    it("refuses an option that it does not know, or that is there twice", async () => {
+      const mistyped = await problem(
+        get("/query?sql=SELECT+1&fromat=csv"),
+        400,
+        "parameters-invalid",
+      );
+      const twice = await problem(
+        get("/query?sql=SELECT+1&sql=SELECT+2"),
+        400,
+        "parameters-invalid",
+      );
+      const beside = await problem(
+        pond.http.request("/query?sql=SELECT+2", { method: "POST", body: '{"sql": "SELECT 1"}' }),
+        400,
+        "parameters-invalid",
+      );
+
+      expect(mistyped.detail).to.equal("there is no option fromat; there is sql, params, format");
+      expect(twice.detail).to.equal("sql is there 2 times");
+      expect(beside.detail).to.equal("there is no option sql; there is format");
     });
   });
 
