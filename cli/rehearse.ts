@@ -133,7 +133,7 @@ async function journey(steps: Steps, { folder, imageId, endpoint, stopped }: Sta
   await steps.run("pulumi up, without its secret, says which command is missing", async () => {
     const { code, stdout, stderr } = await stack.attempt("up");
     expectThat(code !== 0, "it went up");
-    const command = /pulumi config set --secret --path 'secrets\.tokens'/.exec(
+    const command = /pulumi config set --stack rehearsal --secret --path 'secrets\.tokens'/.exec(
       stdout + stderr,
     )?.[0];
     expectThat(command !== undefined, `it said ${stdout}${stderr}`);

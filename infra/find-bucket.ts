@@ -8,7 +8,7 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { bucketNamePattern } from "../app/contract.ts";
 import type { DataBucketArgs } from "./data-bucket.ts";
-import { stageName, stageTags } from "./names.ts";
+import { configCommand, stageName, stageTags } from "./names.ts";
 import type { StageConfig } from "./stage-config.ts";
 
 type Found = Pick<DataBucketArgs, "bucketName" | "mode">;
@@ -49,11 +49,11 @@ export async function findOwnBucket({ settable = false } = {}): Promise<Found> {
   if (!bucketNamePattern.test(bucketName)) {
     throw new pulumi.RunError(
       `${bucketName} can't be the name of a bucket (63 characters at most, and of letters, digits, "." and "-"): ` +
-        `give the stack another name, pulumi stack rename <name>${settable ? ", or name a bucket, pulumi config set bucketName <bucket>" : ""}`,
+        `give the stack another name, pulumi stack rename <name>${settable ? `, or name a bucket, ${configCommand("set", "bucketName <bucket>")}` : ""}`,
     );
   }
   const remedy = settable
-    ? `to use it as it is: pulumi config set bucketName ${bucketName}`
+    ? `to use it as it is: ${configCommand("set", `bucketName ${bucketName}`)}`
     : "give the stack another name: pulumi stack rename <name>";
   return { bucketName, mode: (await isLeftBehind(bucketName, remedy)) ? "adopt" : "create" };
 }
@@ -73,7 +73,7 @@ async function whereTo(): Promise<{ accountId: string; region: string }> {
     const said = (error as Error).message;
     if (/invalid AWS region|region is not set|missing region/i.test(said)) {
       throw new pulumi.RunError(
-        "no region to deploy to: pulumi config set aws:region eu-central-1, or AWS_REGION",
+        `no region to deploy to: ${configCommand("set", "aws:region eu-central-1")}, or AWS_REGION`,
       );
     }
     const why = said.replace(/^.*(?:failed|error):?\s*(?=\S)/is, "").split("\n")[0];
@@ -133,7 +133,7 @@ async function checkNotifications(bucketName: string, ownTopic: string): Promise
   if (others.length === 0) return;
   throw new pulumi.RunError(
     `the bucket ${bucketName} notifies others, and setting its notifications would end that: ${others.join(", ")}; ` +
-      "let them go to a topic, and name it: pulumi config set uploadsTopicArn <arn>, pulumi config set manageNotifications false",
+      `let them go to a topic, and name it: ${configCommand("set", "uploadsTopicArn <arn>")}, ${configCommand("set", "manageNotifications false")}`,
   );
 }
 
@@ -144,7 +144,7 @@ function clientOfProvider(): S3Client {
     if (config.get(key) === undefined) continue;
     throw new pulumi.RunError(
       `aws:${key} is known to the provider, but not to the search for the bucket, which would ask another account: ` +
-        `assume the role outside, by AWS_PROFILE or keys, and pulumi config rm aws:${key}`,
+        `assume the role outside, by AWS_PROFILE or keys, and ${configCommand("rm", `aws:${key}`)}`,
     );
   }
   const region = config.get("region");

@@ -9,3 +9,8 @@ export function stageName(name: string): string {
 export function stageTags(): Record<string, string> {
   return { project: pulumi.getProject(), stack: pulumi.getStack(), "managed-by": "pulumi" };
 }
+
+/** A command that changes the stack's settings, whichever stack is selected where it is pasted. */
+export function configCommand(verb: "set" | "rm", rest: string): string {
+  return `pulumi config ${verb} --stack ${pulumi.getStack()} ${rest}`;
+}

@@ -10,6 +10,7 @@ import {
   sizeSettings,
   topicArnPattern,
 } from "../app/contract.ts";
+import { configCommand } from "./names.ts";
 
 /** Who may query: whoever sends a token, whoever signs as IAM says, or anybody. */
 export type ApiAuth = "token" | "iam" | "none";
@@ -283,7 +284,7 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
   if (unknown.length > 0) {
     // No error: a program that was made of this one may have settings of its own.
     void pulumi.log.warn(
-      `Millpond has no setting ${unknown.join(", ")}: docs/configuration.md lists those that there are; pulumi config rm ${unknown[0]}`,
+      `Millpond has no setting ${unknown.join(", ")}: docs/configuration.md lists those that there are; ${configCommand("rm", String(unknown[0]))}`,
     );
   }
   return stage;
@@ -315,7 +316,7 @@ class Reader {
 
   /** @param command what `pulumi config set` is to be followed by */
   problem(key: string, what: string, command: string): void {
-    this.#problems.push(`${this.#config.name}:${key} ${what} pulumi config set ${command}`);
+    this.#problems.push(`${this.#config.name}:${key} ${what} ${configCommand("set", command)}`);
   }
 
   throwProblems(): void {

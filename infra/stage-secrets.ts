@@ -1,7 +1,7 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { ContainerFunction } from "./container-function.ts";
-import { stageTags } from "./names.ts";
+import { configCommand, stageTags } from "./names.ts";
 
 export interface StageSecretsArgs {
   /** By their names. */
@@ -43,7 +43,7 @@ export class StageSecrets extends pulumi.ComponentResource {
     const parameter = this.nodes.parameters[key];
     if (parameter === undefined) {
       throw new pulumi.ResourceError(
-        `there is no secret ${key}: pulumi config set --secret --path 'secrets.${key}' <value>`,
+        `there is no secret ${key}: ${configCommand("set", `--secret --path 'secrets.${key}' <value>`)}`,
         this,
         true,
       );

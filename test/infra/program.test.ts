@@ -343,7 +343,7 @@ describe("the program", () => {
     expect(message).to.contain(
       `the bucket ${bucketName} is there, but is not one that this stack left behind`,
     );
-    expect(message).to.contain(`pulumi config set bucketName ${bucketName}`);
+    expect(message).to.contain(`pulumi config set --stack dev bucketName ${bucketName}`);
   });
 
   it("uses a bucket and a topic that are there, changes neither, and announces on its own", async () => {
@@ -434,7 +434,7 @@ describe("the program", () => {
       );
 
       expect(message).to.contain(`the bucket theirs notifies others`).and.to.contain(whom);
-      expect(message).to.contain("pulumi config set uploadsTopicArn <arn>");
+      expect(message).to.contain("pulumi config set --stack dev uploadsTopicArn <arn>");
     });
   }
 

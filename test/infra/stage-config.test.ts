@@ -67,7 +67,7 @@ describe("stageConfig", () => {
     }
 
     expect(said).to.have.length(1);
-    expect(said[0]).to.match(/Millpond has no setting logLevle: .*pulumi config rm logLevle/);
+    expect(said[0]).to.match(/Millpond has no setting logLevle: .*pulumi config rm --stack dev logLevle/);
   });
 
   it("takes empty texts and zeros, which stand for nothing in Pulumi.yaml, as nothing", async () => {
@@ -85,7 +85,7 @@ describe("stageConfig", () => {
     );
 
     expect(message).to.contain("millpond:secrets stand in plain text in the stack's file");
-    expect(message).to.contain("pulumi config set --secret --path 'secrets.tokens'");
+    expect(message).to.contain("pulumi config set --stack dev --secret --path 'secrets.tokens'");
     expect(message).to.not.contain("0123456789abcdef0123");
   });
 
@@ -110,10 +110,10 @@ describe("stageConfig", () => {
   for (const [config, message] of [
     [
       { queryMemoryMiB: "64" },
-      'millpond:queryMemoryMiB must be a whole number of MiB from 512 to 10240, got "64": pulumi config set queryMemoryMiB <number>',
+      'millpond:queryMemoryMiB must be a whole number of MiB from 512 to 10240, got "64": pulumi config set --stack dev queryMemoryMiB <number>',
     ],
     [{ permissionsBoundary: "admin" }, "permissionsBoundary must be a policy's ARN, got"],
-    [{ alarmEmail: "ops" }, 'alarmEmail is no address: "ops": pulumi config set alarmEmail'],
+    [{ alarmEmail: "ops" }, 'alarmEmail is no address: "ops": pulumi config set --stack dev alarmEmail'],
     [{ queryTimeoutSeconds: "30" }, 'must be a whole number of seconds from 5 to 29, got "30"'],
     [
       { ingestTimeoutSeconds: "5m" },
@@ -121,17 +121,17 @@ describe("stageConfig", () => {
     ],
     [
       { architecture: "amd64" },
-      'millpond:architecture must be one of arm64, x86_64, got "amd64": pulumi config set architecture arm64',
+      'millpond:architecture must be one of arm64, x86_64, got "amd64": pulumi config set --stack dev architecture arm64',
     ],
     [{ logRetentionDays: "31" }, "millpond:logRetentionDays must be one of 1, 3, 5, 7, 14, 30,"],
     [
       { auth: "none" },
-      "millpond:auth none lets anybody on the internet query: say so with pulumi config set public true",
+      "millpond:auth none lets anybody on the internet query: say so with pulumi config set --stack dev public true",
     ],
     [{ imageUri: "repository:latest" }, "millpond:imageUri must end in a digest"],
     [
       { secrets: "{}" },
-      "millpond:secrets has no tokens, so that nobody could query: pulumi config set --secret --path 'secrets.tokens'",
+      "millpond:secrets has no tokens, so that nobody could query: pulumi config set --stack dev --secret --path 'secrets.tokens'",
     ],
     [
       { bucketName: "theirs" },

@@ -58,7 +58,7 @@ describe("StageSecrets", () => {
     );
 
     expect(message).to.contain(
-      "there is no secret none: pulumi config set --secret --path 'secrets.none' <value>",
+      "there is no secret none: pulumi config set --stack dev --secret --path 'secrets.none' <value>",
     );
   });
 });

@@ -21,7 +21,7 @@ const journey: readonly [string, RegExp][] = [
   ["pulumi stack init rehearsal", /^for (arm64|x86_64)/],
   [
     "pulumi up, without its secret, says which command is missing",
-    /^pulumi config set --secret --path 'secrets\.tokens'/,
+    /^pulumi config set --stack rehearsal --secret --path 'secrets\.tokens'/,
   ],
   ["pulumi up", /^\d+ resources$/],
   ["another pulumi up changes nothing", /^\d+ the same$/],
