@@ -1,5 +1,7 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { proposedRung, textRungs, unsure } from "../lake/exact-types.ts";
+import { otherThanCsv } from "../lake/other-kind.ts";
+import { SourceError } from "../lake/source-error.ts";
 import { quoteIdentifier, quoteLiteral } from "../query/quote.ts";
 import type { NamedType } from "./columns-of.ts";
 import { detectDelimiter, fieldsOfFirstRecord } from "./delimiter.ts";
@@ -15,7 +17,9 @@ export async function relateCsv(
   connection: DuckDBConnection,
   request: ConvertRequest,
 ): Promise<Relation> {
-  const head = await readHead(request.source, request.compression);
+  const head = await readHead(request);
+  const other = otherThanCsv(head, request);
+  if (other !== undefined) throw new SourceError(other);
   const delimiter = request.format === "tsv" ? "\t" : detectDelimiter(head);
   // Nothing that would skip lines is left to detection: not the first lines, not comments, not ragged ones.
   // Detection passes over blank lines at the start, reading takes them for the header: both are told.

@@ -40,7 +40,7 @@ export async function relateJson(
   connection: DuckDBConnection,
   request: ConvertRequest,
 ): Promise<Relation> {
-  const head = await readHead(request.source, request.compression);
+  const head = await readHead(request);
   const unpacked = head.startsWith(byteOrderMark);
   const file = unpacked ? await withoutMark(request) : request.source;
   const shape = request.format === "ndjson" ? "newline_delimited" : "auto";

@@ -4,6 +4,7 @@ import { Transform, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import zlib from "node:zlib";
 import { messageOf } from "../errors.ts";
+import { otherThanText } from "../lake/other-kind.ts";
 import { emptyFile, SourceError, sourceAdvice } from "../lake/source-error.ts";
 import type { Compression } from "../lake/source-key.ts";
 import type { ConvertRequest } from "./protocol.ts";
@@ -47,11 +48,14 @@ function unpackError(error: unknown, compression: Compression): unknown {
 
 /**
  * The first bytes of a text source, unpacked.
- * @throws SourceError for a file with nothing in it, or one that is plainly no UTF-8.
+ * @throws SourceError for a file with nothing in it, or one that is plainly no UTF-8, or no text.
  */
-export async function readHead(file: string, compression: Compression): Promise<string> {
+export async function readHead(request: ConvertRequest): Promise<string> {
+  const { source, compression } = request;
   const head =
-    compression === "none" ? readFirstBytes(file) : await unpackFirstBytes(file, compression);
+    compression === "none" ? readFirstBytes(source) : await unpackFirstBytes(source, compression);
+  const other = otherThanText(head, request);
+  if (other !== undefined) throw new SourceError(other);
   const mark = head.subarray(0, 2).toString("hex");
   if (mark === "fffe" || mark === "feff") {
     throw new SourceError({

@@ -1,5 +1,6 @@
 import { MillpondError } from "../errors.ts";
 import type { RejectionReason } from "./rejection.ts";
+import type { SourceFormat } from "./source-key.ts";
 
 /** A source that can't be read as it is: no other try of the same version would end otherwise. */
 export class SourceError extends MillpondError {
@@ -22,8 +23,22 @@ export const sourceAdvice = {
   packed: "a whole file, packed as its name says",
 } as const;
 
+/** What a line with more fields than the first one has most often come from. */
+const moreFields =
+  "lines before the header, such as a title or a comment, are not skipped: delete them; a decimal comma needs quotes, or a point instead";
+
 export function emptyFile(message: string): SourceError {
   return new SourceError({ code: "empty-file", message, expected: sourceAdvice.empty });
+}
+
+/** Which of DuckDB's readers reads such a file. */
+function kindOf(format: SourceFormat): "csv" | "json" | "parquet" {
+  return format === "tsv" ? "csv" : format === "ndjson" ? "json" : format;
+}
+
+/** The code of a file whose content is not what its name says. */
+export function malformedCode(format: SourceFormat): string {
+  return `malformed-${kindOf(format)}`;
 }
 
 const linePattern = /CSV Error on Line: (\d+)/;
@@ -46,6 +61,11 @@ function firstSentences(message: string, file: string): string {
     .replace(/ {2,}/g, " ")
     .trim()
     .slice(0, 500);
+}
+
+function hasMoreFields(message: string): boolean {
+  const [, wanted, found] = /Expected Number of Columns: (\d+) Found: (\d+)/.exec(message) ?? [];
+  return Number(found) > Number(wanted);
 }
 
 /** What DuckDB says of its own workings, in words of the file. */
@@ -74,7 +94,7 @@ function placeInJson(message: string): { line?: string; record?: string; words: 
  * Reads what DuckDB says of a source into a reason that names the place.
  * @param file the path under which DuckDB read it
  */
-export function reasonFrom(message: string, format: string, file: string): RejectionReason {
+export function reasonFrom(message: string, format: SourceFormat, file: string): RejectionReason {
   const json = placeInJson(message);
   const line = linePattern.exec(message)?.[1] ?? json.line;
   const column = columnPattern.exec(message)?.[1];
@@ -91,13 +111,13 @@ export function reasonFrom(message: string, format: string, file: string): Rejec
       ...place,
     };
   }
-  const kind = format === "tsv" ? "csv" : format === "ndjson" ? "json" : format;
   // Where it is stands beside the message.
   const text = plainWords(firstSentences(message, file)).replace(json.words, "");
+  const advice = sourceAdvice[kindOf(format)];
   return {
-    code: `malformed-${kind}`,
+    code: malformedCode(format),
     message: record === undefined || text.includes("record") ? text : `${text} (record ${record})`,
-    expected: sourceAdvice[kind as "csv" | "json" | "parquet"],
+    expected: hasMoreFields(message) ? `${advice}; ${moreFields}` : advice,
     ...place,
   };
 }

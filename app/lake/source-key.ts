@@ -19,6 +19,12 @@ const compressions: ReadonlyMap<string, Compression> = new Map([
   ["zst", "zstd"],
 ]);
 
+/** How the name of a file of such a kind ends. */
+export function endingOf(format: SourceFormat, compression: Compression): string {
+  const packed = [...compressions].find(([, one]) => one === compression)?.[0];
+  return packed === undefined ? `.${format}` : `.${format}.${packed}`;
+}
+
 /** The last endings that such names have. */
 export const acceptedEndings = [...formats.keys(), ...compressions.keys()].map((one) => `.${one}`);
 

@@ -810,6 +810,118 @@ describe("convert", () => {
       });
     }
 
+    describe("of another kind than its name says", () => {
+      const gzip = zlib.gzipSync(csv(10));
+      const zstd = zlib.zstdCompressSync(csv(10));
+      const page = { code: "malformed-csv", expected: /^the CSV itself/ };
+      const named = (ending: string) => ({
+        code: "malformed-csv",
+        expected: new RegExp(`^a name that ends in ${ending.replaceAll(".", "\\.")}(,|$)`),
+      });
+      const misnamed: [
+        what: string,
+        source: string | Buffer,
+        format: SourceFormat,
+        packed: Compression,
+        reason: { code: string; expected: RegExp },
+      ][] = [
+        ["gzip", gzip, "csv", "none", named(".csv.gz")],
+        ["zstd", zstd, "tsv", "none", named(".tsv.zst")],
+        ["gzip", gzip, "json", "none", { ...named(".json.gz"), code: "malformed-json" }],
+        ["zstd", zstd, "ndjson", "none", { ...named(".ndjson.zst"), code: "malformed-json" }],
+        [
+          "zstd in gzip",
+          zlib.gzipSync(zstd),
+          "csv",
+          "gzip",
+          { code: "malformed-csv", expected: /packed once/ },
+        ],
+        ["objects by line", '{"a":1}\n{"a":2}\n', "csv", "none", named(".ndjson")],
+        ["one object", '{"a":[{"b":1}]}', "csv", "none", named(".ndjson")],
+        ["objects by line", zlib.gzipSync('{"a":1}\n'), "csv", "gzip", named(".ndjson.gz")],
+        ["objects behind a mark", '\ufeff\r\n{"a":1}\r\n', "tsv", "none", named(".ndjson")],
+        ["an array on a line", ' [{"a":1}, {"a":2}]\n', "csv", "none", named(".json")],
+        ["an array by line", '[{"a":1},\n{"a":2}]', "csv", "none", named(".json")],
+        ["an indented array", '[\n  {\n    "a\\"": 1\n  }\n]\n', "csv", "none", named(".json")],
+        [
+          "an array of one long line",
+          JSON.stringify(Array.from({ length: 20_000 }, (_, a) => ({ a }))),
+          "csv",
+          "none",
+          named(".json"),
+        ],
+        ["HTML", "<!DOCTYPE html>\n<title>404</title>\n", "csv", "none", page],
+        ["HTML without a type", "\ufeff\n <HTML lang=en>\n</HTML>\n", "csv", "none", page],
+      ];
+      for (const [what, source, format, packed, { code, expected }] of misnamed) {
+        it(`refuses ${what} as ${format}, ${packed}, and says what mends it`, async () => {
+          const found = await rejection(source, format, packed);
+
+          expect(found.code).to.equal(code);
+          expect(found.expected).to.match(expected);
+        });
+      }
+
+      for (const rows of [0, 10]) {
+        it(`refuses Parquet of ${rows} rows as text, and says what mends it`, async () => {
+          const file = path.join(folder, "misnamed.parquet");
+          await connection.run(`COPY (SELECT i FROM range(${rows}) t(i)) TO '${file}'`);
+          const source = await fs.readFile(file);
+
+          const plain = await rejection(source, "csv");
+          const packed = await rejection(zlib.gzipSync(source), "json", "gzip");
+
+          expect(plain).to.deep.include({
+            code: "malformed-csv",
+            expected: "a name that ends in .parquet",
+          });
+          expect(packed.expected).to.equal("a name that ends in .parquet.gz");
+        });
+      }
+
+      for (const header of [
+        "{id},name",
+        '{"id"},name',
+        '{"id":1},name',
+        "{},name",
+        "[a],b",
+        "[],b",
+        "[1],b",
+        "<b>,c",
+        "<htmlx>,c",
+        "<!doctype>,c",
+        "PAR1,c",
+        "null,true",
+      ]) {
+        it(`takes ${header} for the header that it may be`, async () => {
+          const { types, values } = await converted(`${header}\nx,y\n`);
+
+          expect(Object.keys(types)).to.deep.equal(header.split(","));
+          expect(values).to.deep.equal([["x", "y"]]);
+        });
+      }
+      for (const header of ["{}", "[]", "[1]", "[{}]", "null", "<b>"]) {
+        it(`takes ${header} alone for the header that it may be`, async () => {
+          const { types } = await converted(`${header}\nx\n`);
+
+          expect(types).to.deep.equal({ [header]: "VARCHAR" });
+        });
+      }
+    });
+
+    for (const [what, source, line] of [
+      ["a comment above the header", "# comment\nid,name\n1,x\n", 2],
+      ["a title with a comma above the header", "Trees, May\n\nid,name,m\n1,x,2\n", 3],
+      ["decimal commas in one column", "x\n1,5\n2,75\n", 2],
+    ] as const) {
+      it(`refuses ${what}, and tells of it`, async () => {
+        const found = await rejection(source);
+
+        expect(found).to.include({ code: "malformed-csv", line });
+        expect(found.expected).to.match(/before the header.*delete them.*decimal comma/);
+      });
+    }
+
     it("reads several gzip members as one file", async () => {
       const source = Buffer.concat([zlib.gzipSync("a,b\n1,2\n"), zlib.gzipSync("3,4\n")]);
 

@@ -5,6 +5,7 @@ import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { expect } from "chai";
 import { MillpondError } from "../../app/errors.ts";
 import { reasonFrom, SourceError, sourceAdvice } from "../../app/lake/source-error.ts";
+import type { SourceFormat } from "../../app/lake/source-key.ts";
 import { quoteLiteral } from "../../app/query/quote.ts";
 
 describe("SourceError", () => {
@@ -37,7 +38,7 @@ describe("reasonFrom", () => {
   });
 
   /** The reason that DuckDB's own message turns into when it reads such a file. */
-  async function reasonOf(content: string | Buffer, format: string, reader: string) {
+  async function reasonOf(content: string | Buffer, format: SourceFormat, reader: string) {
     const file = path.join(folder, "source");
     await fs.writeFile(file, content);
     const message = await connection
@@ -61,6 +62,17 @@ describe("reasonFrom", () => {
       expected: sourceAdvice.csv,
       line: 3,
     });
+  });
+
+  it("tells of lines before the header, and of decimal commas, where a line has more fields than the first", async () => {
+    const one = csvReader("{'x': 'VARCHAR'}");
+    for (const content of ["# comment\nid,name\n1,x\n", "x\n1,5\n2,75\n"]) {
+      const { reason } = await reasonOf(content, "csv", one);
+
+      expect(reason).to.include({ code: "malformed-csv", line: 2 });
+      expect(reason.expected).to.include(`${sourceAdvice.csv}; `);
+      expect(reason.expected).to.match(/lines before the header.*delete them.*decimal comma/);
+    }
   });
 
   it("names the column of a value that DuckDB can't read", async () => {
