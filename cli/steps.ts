@@ -103,18 +103,26 @@ export class Steps {
   }
 }
 
-/** Asks again until there is an answer. @throws Error when it takes too long */
+/** Milliseconds from one look to the next: what is there soon is seen soon, and a bucket, which costs something for each look, pays for few more. */
+const looks = { first: 50, last: 500 };
+
+/**
+ * Asks again until there is an answer: soon at first, then less and less often.
+ * @param wait from one look to the next @default - for that many milliseconds
+ * @throws Error when it takes too long
+ */
 export async function eventually<T>(
   seconds: number,
   what: string,
   look: () => Promise<T | undefined>,
+  wait: (milliseconds: number) => Promise<unknown> = pause,
 ): Promise<T> {
   const end = Date.now() + seconds * 1000;
-  for (;;) {
+  for (let next = looks.first; ; next = Math.min(2 * next, looks.last)) {
     const found = await look();
     if (found !== undefined) return found;
     if (Date.now() > end) throw new Error(`${what} within ${seconds} s`);
-    await pause(500);
+    await wait(next);
   }
 }
 
