@@ -3,8 +3,11 @@ import { isNumeric } from "../app/query/number-type.ts";
 import { countText, withoutControls } from "../app/text.ts";
 import type { FirstRows } from "./first-rows.ts";
 
-/** What a column gets before another is left out, with its blanks: a date in full, and most numbers. */
+/** What texts, and names of columns, get before another column is left out, with their blanks. */
 const leastWidth = 12;
+
+/** Types whose values look like others when they are cut. Lists of them are texts. */
+const datesAndTimes = /^(DATE|INTERVAL|TIME[^[\]]*)$/;
 
 /**
  * For people: rows, numbers to the right, and what is left out.
@@ -13,7 +16,10 @@ const leastWidth = 12;
  */
 export function answerTable({ meta, data }: FirstRows, count: number, width?: number): string {
   const whole = draw(meta, data);
-  const widths = width === undefined ? undefined : fittingWidths(widthsOf(whole), width);
+  const widths =
+    width === undefined
+      ? undefined
+      : fittingWidths(widthsOf(whole), leastWidths({ meta, data }, width), width);
   const columns = widths?.length ?? meta.length;
   const left = [
     ...(columns < meta.length ? [countText(meta.length - columns, "more column")] : []),
@@ -44,19 +50,28 @@ function widthsOf(table: string): number[] {
     .map((part) => part.length);
 }
 
-/** Of as many columns as have room, from the left; the widest ones give way. */
-function fittingWidths(natural: readonly number[], width: number): number[] {
+/** What each column needs, with its blanks: numbers, dates and times all of theirs, but not for a long name. */
+function leastWidths({ meta, data }: FirstRows, width: number): number[] {
+  const least = Math.max(3, Math.min(leastWidth, width - 2));
+  return meta.map(({ name, type }) => {
+    if (!isNumeric(type) && !datesAndTimes.test(type)) return least;
+    return data.reduce((most, row) => Math.max(most, cellOf(row[name]).length + 2), least);
+  });
+}
+
+/**
+ * Of as many columns as have room, from the left; the widest ones give way, down to the least. The first one is there in any case:
+ * where it has no room, the terminal folds it.
+ */
+function fittingWidths(natural: readonly number[], least: readonly number[], width: number) {
   let columns = natural.length;
-  const fits = (most: number) => {
-    const widths = natural.slice(0, columns).map((one) => Math.min(one, most));
-    return widths.reduce((sum, one) => sum + one + 1, 1) <= width ? widths : undefined;
-  };
-  while (columns > 1 && fits(leastWidth) === undefined) columns -= 1;
-  for (let most = Math.max(...natural); most > 3; most -= 1) {
-    const widths = fits(most);
-    if (widths !== undefined) return widths;
-  }
-  return [3];
+  const widths = (most: number) =>
+    natural.slice(0, columns).map((one, i) => Math.min(one, Math.max(most, least[i] ?? 0)));
+  const fits = (most: number) => widths(most).reduce((sum, one) => sum + one + 1, 1) <= width;
+  while (columns > 1 && !fits(0)) columns -= 1;
+  let most = Math.max(...natural);
+  while (most > 0 && !fits(most)) most -= 1;
+  return widths(most);
 }
 
 function cellOf(value: unknown): string {

@@ -36,6 +36,62 @@ describe("the table that people read", () => {
     );
   });
 
+  it("cuts texts, but no number, date or time", () => {
+    const typed = (name: string, type: string) => ({ name, type });
+    const meta = [
+      typed("id", "BIGINT"),
+      typed("note", "VARCHAR"),
+      typed("day", "DATE"),
+      typed("at", "TIMESTAMP WITH TIME ZONE"),
+      typed("price", "DECIMAL(38, 2)"),
+    ];
+    const row = {
+      id: "9007199254740993",
+      note: "as long as it comes, and then some",
+      day: "2024-02-29",
+      at: "2024-02-29 12:34:56.789012+00",
+      price: "-12345678901234567890.12",
+    };
+
+    expect(lines(answerTable({ meta, data: [row] }, 1, 120)).at(3)).to.equal(
+      "│ 9007199254740993 │ as long as it comes, and… │ 2024-02-29 │ 2024-02-29 12:34:56.789012+00 │ -12345678901234567890.12 │",
+    );
+    const narrow = lines(answerTable({ meta, data: [row] }, 1, 80));
+    expect(narrow.at(3)).to.equal(
+      "│ 9007199254740993 │ as long as … │ 2024-02-29 │ 2024-02-29 12:34:56.789012+00 │",
+    );
+    expect(narrow.at(-1)).to.match(/^… 1 more column: --format csv shows all/);
+  });
+
+  it("cuts the name of a column of numbers, and not the numbers", () => {
+    const name = "how_many_of_them_there_were_in_all_of_the_days";
+    const data = [{ [name]: "1234567890123456789", note: "n" }];
+    const meta = [
+      { name, type: "UBIGINT" },
+      { name: "note", type: "VARCHAR" },
+    ];
+
+    expect(lines(answerTable({ meta, data }, 1, 30)).slice(1, 4)).to.deep.equal([
+      "│ how_many_of_them_t… │ note │",
+      "├─────────────────────┼──────┤",
+      "│ 1234567890123456789 │ n    │",
+    ]);
+  });
+
+  it("has a number whole even where the terminal has no room for it", () => {
+    const meta = [
+      { name: "n", type: "HUGEINT" },
+      { name: "m", type: "INTEGER" },
+    ];
+    const n = "170141183460469231731687303715884105727";
+
+    const shown = lines(answerTable({ meta, data: [{ n, m: 1 }] }, 1, 20));
+    expect(shown[3]).to.equal(`│ ${n} │`);
+    expect(shown.at(-1)).to.match(/^… 1 more column:/);
+    const tight = answerTable({ meta: meta.slice(1), data: [{ m: 12345678 }] }, 1, 10);
+    expect(lines(tight)[3]).to.equal("│ 12345678 │");
+  });
+
   it("never has a line that is wider than the terminal", () => {
     const cell = fc.oneof(fc.string({ unit: "binary-ascii", maxLength: 60 }), fc.integer());
     fc.assert(
