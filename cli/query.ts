@@ -66,8 +66,8 @@ export function queryCommand(): Command {
 On a terminal, and by --format table, the first ${mostRowsShown} rows are shown, in as many
 columns as it has room for, and of a large answer no more is fetched; a pipe and
 a file get all of them, as CSV or as --format says. Of --output the ending says
-it: .csv, .json, .ndjson, .parquet. How many rows there are and how long it took
-goes to standard error.
+it: .csv, .json, .ndjson, .parquet; a --format beside it must be the same. How
+many rows there are and how long it took goes to standard error.
 Exit code: 0 answered; 1 refused or failed; 2 the call is wrong; 130
 interrupted.`,
     )
@@ -155,10 +155,18 @@ function formatOf({ format, output }: QueryOptions): QueryFormat {
   if (format === tableFormat) {
     throw new UsageError("--format table is for reading, and --output for files: give one");
   }
-  if (format !== undefined) return format;
   const ending = path.extname(output ?? "").slice(1);
-  if (ending === "") return "csv";
   const named = formatNames.find((name) => name === ending.toLowerCase());
+  if (format !== undefined) {
+    // Whoever opens the file goes by its name.
+    if (named !== undefined && named !== format) {
+      throw new UsageError(
+        `--format ${format}, and --output ${output}, which is for ${named}: leave --format out, or call the file <name>.${format}`,
+      );
+    }
+    return format;
+  }
+  if (ending === "") return "csv";
   if (named !== undefined) return named;
   const known = formatNames.map((name) => `.${name}`).join(", ");
   throw new UsageError(`--output ${output}: .${ending} is none of ${known}; or say --format`);

@@ -125,6 +125,27 @@ describe("millpond query", () => {
       .and.not.include("answer.xlsx");
   });
 
+  it("writes no file whose ending is that of another format", async () => {
+    const file = path.join(folder, "other.Parquet");
+    const other = await query(["SELECT 1 AS a", "--format", "csv", "--output", file]);
+    const same = await query([
+      "SELECT 1 AS a",
+      "--format",
+      "parquet",
+      "--output",
+      path.join(folder, "same.Parquet"),
+    ]);
+
+    expect({ code: other.code, stderr: other.stderr }).to.deep.equal({
+      code: 2,
+      stderr: `error: --format csv, and --output ${file}, which is for parquet: leave --format out, or call the file <name>.csv\n`,
+    });
+    expect(same.code, same.stderr).to.equal(0);
+    expect(await fs.readdir(folder))
+      .to.include("same.Parquet")
+      .and.not.include("other.Parquet");
+  });
+
   it("writes a file as its name ends, whole or not at all", async () => {
     const file = path.join(folder, "out.parquet");
     const done = await query(["FROM people", "--output", file]);
