@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { prefixes } from "../app/contract.ts";
 import type { TableDetails, TableSummary } from "../app/lake/reports.ts";
+import { foldName } from "../app/query/quote.ts";
 import { bytesText, countText, withoutControls } from "../app/text.ts";
 import { rejectionText } from "./rejection-text.ts";
 import { interruption } from "./steps.ts";
@@ -36,7 +37,9 @@ Exit code: 0 shown; 1 refused, failed, or no such table; 2 the call is wrong;
     .action(async (table: string | undefined, { json, ...options }: TablesOptions) => {
       const stopped = interruption();
       const target = await targetOf(options);
-      const route = table === undefined ? "/tables" : `/tables/${encodeURIComponent(table)}`;
+      // As SQL takes the name: a pond has no two tables that differ in case alone.
+      const route =
+        table === undefined ? "/tables" : `/tables/${encodeURIComponent(foldName(table))}`;
       try {
         const { answer, body } = await askWhole(target, route, { signal: stopped });
         if (body === answer && answer.statusCode !== 200) {

@@ -74,6 +74,12 @@ describe("millpond tables", () => {
     expect(odd.stdout + typed.stdout).to.not.match(/[^\P{Cc}\n]/u);
   });
 
+  it("finds one in any case, as SQL does", async () => {
+    const [upper, lower] = [await tables("People"), await tables("people")];
+
+    expect(upper).to.include({ code: 0, stderr: "", stdout: lower.stdout });
+  });
+
   it("gives scripts the pond's own answer", async () => {
     const all = JSON.parse((await tables("--json")).stdout) as { tables: { name: string }[] };
     const one = JSON.parse((await tables("people", "--json")).stdout) as { rows: number };
