@@ -93,7 +93,7 @@ export async function requireDocker(): Promise<string> {
 }
 
 /** Docker's first version whose own builder knows both `ADD --checksum` and named contexts. */
-const leastDocker = 25;
+export const leastDocker = 25;
 
 /**
  * Also that images can be built.

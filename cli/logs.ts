@@ -91,8 +91,9 @@ With --level debug Lambda's own lines come, too: how long each invocation took
 and how much memory. --request shows them, and the line of API Gateway, which
 comes a minute later than others. The pond on this machine keeps its log in
 <folder>/.millpond/logs/.
-Exit code: 0 done, also when Ctrl-C ends --follow, of which npm makes 130; 1
-the log can't be read; 2 the call is wrong; 130 interrupted.`,
+Exit code: 0 done; 1 the log can't be read; 2 the call is wrong; 130
+interrupted. Ctrl-C is the way to end --follow: the exit code is then 0, but
+npm, where it ran the command, makes it 130.`,
     )
     .action(async (options: LogsOptions) => {
       const controller = new AbortController();

@@ -18,7 +18,7 @@ import { environmentNames, prefixes } from "../app/contract.ts";
 import { MillpondError } from "../app/errors.ts";
 import { countText } from "../app/text.ts";
 import type { DeployedStack } from "./deployed-stack.ts";
-import { docker, removeContainers, requireBuilder, requireDocker } from "./docker.ts";
+import { docker, leastDocker, removeContainers, requireBuilder, requireDocker } from "./docker.ts";
 import { buildImage, hostArchitecture } from "./image.ts";
 import { pulumi } from "./pulumi.ts";
 import { type Emulator, emulatorKeys, labelAt, startEmulator } from "./rehearsal/emulator.ts";
@@ -53,8 +53,10 @@ export function rehearseCommand(): Command {
     .addHelpText(
       "after",
       `
-Needs Docker and Python 3, and no AWS account: the emulator, ministack, comes
-from PyPI, to .cache/. It takes some minutes, and leaves that and the image.
+Needs Python 3, and Docker ${leastDocker} or newer with buildx; an older Docker needs a
+builder of its own, which docker buildx create --use makes. It needs no AWS
+account: the emulator, ministack, comes from PyPI, to .cache/. It takes some
+minutes, and leaves that and the image.
 Exit code: 0 all went well; 1 something did not; 2 the call is wrong; 130 it was
 interrupted.`,
     )

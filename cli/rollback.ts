@@ -70,9 +70,9 @@ to building from the source. Data is not rolled back: what a newer image wrote
 stays, and is made anew where an older one reads it otherwise.
 Commit the stack's file then: the workflows of .github leave a stage at the
 imageUri that it has there.
-What it has run stands in a record of the stack's, the parameter imageRecord of
-its outputs, which has the last 100 images; for the time before, in Pulumi's
-history, but for images that an update built itself.
+The list comes from a record that the stack keeps of its last 100 images, in the
+parameter that its output imageRecord names. Older images come from Pulumi's
+history, which knows those that imageUri named, and none that an update built.
 With your rights on AWS: ssm:GetParameterHistory on that record, and
 ecr:DescribeImages on the image's repository.
 Exit code: 0 done; 1 it failed; 2 the call is wrong.`,

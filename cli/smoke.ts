@@ -46,9 +46,9 @@ export function smokeCommand(): Command {
       `
 With your rights on AWS: s3:PutObject, s3:DeleteObject and s3:ListBucket on the
 stack's bucket, logs:FilterLogEvents on the log of its query function. It uses a
-table of its own, ${table}, and removes its rows; the bucket keeps
-their old versions as long as any. The file that it has rejected raises no
-alarm. Not for a stage with auth iam.
+table of its own, ${table}, and removes its rows. Their old versions stay
+in the bucket as long as those of other files. The file that it has rejected
+raises no alarm. Not for a stage with auth iam.
 Exit code: 0 all works; 1 something does not; 2 the call is wrong.`,
     )
     .action(async (options: SmokeOptions) => {

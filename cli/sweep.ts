@@ -45,8 +45,9 @@ export function sweepCommand(): Command {
 What the sweep function does on its schedule. Without --stack the files are
 ingested here and now. Nothing that is in the lake, or rejected, as it is in the
 inbox is touched.
-A file that is clearly older than its rows is taken for the one that they are
-of; a thousand of them are looked at all the same, by chance.
+In a bucket, a file whose rows were written more than eight days after it counts
+as ingested, and is not looked at. A thousand of these, chosen at random, are
+looked at all the same in each sweep; --all looks at each.
 With --stack it takes the rights s3:ListBucket and s3:GetObject on the bucket,
 sns:Publish on the topic, and kms:Decrypt and kms:GenerateDataKey where a key of
 your own encrypts them.

@@ -2,6 +2,7 @@ import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { expect } from "chai";
+import { leastDocker } from "../../cli/docker.ts";
 import { runCli } from "../run-cli.ts";
 
 describe("Docker, before an image is built", () => {
@@ -36,6 +37,20 @@ describe("Docker, before an image is built", () => {
       expect([none.code, old.code]).to.deep.equal([1, 1]);
     });
   }
+
+  it("is named with its version by rehearse --help and the pages", async () => {
+    const { text } = await runCli(["rehearse", "--help"]);
+    const page = async (name: string) =>
+      await fs.readFile(new URL(`../../${name}`, import.meta.url), "utf8");
+
+    for (const said of [text, await page("README.md"), await page("docs/deploy.md")]) {
+      expect(said.replaceAll(/\s+/g, " "))
+        .to.match(
+          new RegExp(`Python 3,? and Docker ${leastDocker} or newer with buildx.{1,40}older`),
+        )
+        .and.contain("of its own");
+    }
+  });
 
   it("takes a builder of its own, whatever Docker's version", async () => {
     const own = await run(["image"], "20.10.24", "docker-container");
