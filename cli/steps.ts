@@ -103,7 +103,7 @@ export class Steps {
   }
 }
 
-/** Milliseconds from one look to the next: what is there soon is seen soon, and a bucket, which costs something for each look, pays for few more. */
+/** Milliseconds from one look to the next: what is there soon is seen soon, and a bucket, which is paid by the look, is not asked much more. */
 const looks = { first: 50, last: 500 };
 
 /**

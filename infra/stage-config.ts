@@ -195,7 +195,7 @@ export function stageConfig(config: pulumi.Config = new pulumi.Config()): StageC
     const [name = ""] = Object.keys(secrets);
     read.problem(
       "secrets",
-      "stand in plain text in the stack's file: set each anew, and take it for known:",
+      "stand in plain text in the stack's file: take each for known to others, make a new one, and set that as a secret:",
       `--secret --path 'secrets.${name}' …`,
     );
   }
