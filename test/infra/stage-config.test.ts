@@ -67,7 +67,9 @@ describe("stageConfig", () => {
     }
 
     expect(said).to.have.length(1);
-    expect(said[0]).to.match(/Millpond has no setting logLevle: .*pulumi config rm --stack dev logLevle/);
+    expect(said[0]).to.match(
+      /Millpond has no setting logLevle: .*pulumi config rm --stack dev logLevle/,
+    );
   });
 
   it("takes empty texts and zeros, which stand for nothing in Pulumi.yaml, as nothing", async () => {
@@ -113,7 +115,10 @@ describe("stageConfig", () => {
       'millpond:queryMemoryMiB must be a whole number of MiB from 512 to 10240, got "64": pulumi config set --stack dev queryMemoryMiB <number>',
     ],
     [{ permissionsBoundary: "admin" }, "permissionsBoundary must be a policy's ARN, got"],
-    [{ alarmEmail: "ops" }, 'alarmEmail is no address: "ops": pulumi config set --stack dev alarmEmail'],
+    [
+      { alarmEmail: "ops" },
+      'alarmEmail is no address: "ops": pulumi config set --stack dev alarmEmail',
+    ],
     [{ queryTimeoutSeconds: "30" }, 'must be a whole number of seconds from 5 to 29, got "30"'],
     [
       { ingestTimeoutSeconds: "5m" },
