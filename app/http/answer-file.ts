@@ -1,4 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
+import { collectYoung } from "./collect-young.ts";
 
 /** An answer in a file without a name, which is gone when its handle is closed; and what stands around it. */
 export interface AnswerFile {
@@ -13,12 +14,23 @@ export interface AnswerFile {
  */
 export const pieceBytes = 256 * 1024;
 
+/** 16 MiB. A small answer ends before. */
+const piecesToCollect = 64;
+
 /** The whole of it, piece by piece. The handle is closed at the end, and by whoever leaves before. */
 export async function* piecesOf(file: AnswerFile): AsyncGenerator<Buffer> {
   const { handle, prologue, epilogue } = file;
   try {
     if (prologue !== "") yield Buffer.from(prologue);
-    yield* handle.createReadStream({ autoClose: false, highWaterMark: pieceBytes });
+    let pieces = 0;
+    for await (const piece of handle.createReadStream({
+      autoClose: false,
+      highWaterMark: pieceBytes,
+    })) {
+      pieces += 1;
+      if (pieces % piecesToCollect === 0) collectYoung();
+      yield piece;
+    }
     if (epilogue !== "") yield Buffer.from(epilogue);
   } finally {
     await handle.close();
