@@ -10,8 +10,10 @@ export class BoundedMap<Key, Value> extends Map<Key, Value> {
 
   override get(key: Key): Value | undefined {
     const value = super.get(key);
+    if (value === undefined) return undefined;
     // A Map keeps the order of insertion.
-    if (value !== undefined && super.delete(key)) super.set(key, value);
+    this.delete(key);
+    super.set(key, value);
     return value;
   }
 
